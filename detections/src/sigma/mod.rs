@@ -1,0 +1,23 @@
+//! Sigma 2.1: from the text of a rule file to rules whose every part is known to work.
+//!
+//! ```text
+//! text ─ yaml ─▶ nodes with spans ─ document ─▶ header, logsource, tags
+//!                                  ─ detection ─▶ selections ─ modifier, value ─▶ tests
+//!                                  ─ condition ─▶ expression over selections
+//! ```
+//!
+//! Every fault of a file is reported at once. A rule that comes out of here cannot fail when it is evaluated.
+
+pub mod ast;
+pub(crate) mod condition;
+pub(crate) mod detection;
+pub mod document;
+mod lists;
+mod encoding;
+mod header;
+pub(crate) mod modifier;
+mod value;
+pub(crate) mod yaml;
+
+pub use document::{Loaded, Placeholders, load};
+pub use lists::lists;

@@ -1,0 +1,53 @@
+//! When a batch is cut: at so many rows, so many bytes, or the end of an input. How it is read is not decided here.
+
+use std::sync::Arc;
+
+use detections::batch::{BatchBuilder, EventBatch};
+use detections::event::{NotAnEvent, Settings};
+
+use crate::decode::RawEvent;
+use crate::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
+
+/// Collects events of one input and cuts batches.
+#[derive(Debug)]
+pub struct Batcher {
+    builder: BatchBuilder,
+}
+
+impl Batcher {
+    /// An empty batcher.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self { builder: BatchBuilder::new(settings) }
+    }
+
+    /// Adds an event; its time tells the caller whether to keep it ([`Batcher::take_back`]).
+    ///
+    /// # Errors
+    /// If the bytes are no event after all.
+    pub fn push(&mut self, event: &RawEvent<'_>) -> Result<Option<i64>, NotAnEvent> {
+        self.builder.push(event.bytes, &event.origin, event.offset)?;
+        Ok(self.builder.last_time())
+    }
+
+    /// Drops the event that was pushed last.
+    pub fn take_back(&mut self) {
+        self.builder.pop();
+    }
+
+    /// The batch, if it is full.
+    pub fn cut_if_full(&mut self) -> Option<EventBatch> {
+        let full = self.builder.rows() >= BATCH_ROWS_MAX || self.builder.bytes() >= BATCH_BYTES_MAX;
+        if full { self.cut() } else { None }
+    }
+
+    /// The batch, if there is anything in it.
+    pub fn cut(&mut self) -> Option<EventBatch> {
+        if self.builder.rows() == 0 {
+            return None;
+        }
+        let batch = self.builder.finish();
+        // A slice outside its own block would be a bug of the builder; losing the batch silently would be worse.
+        Some(batch.expect("the batch builder made a slice outside its block"))
+    }
+}

@@ -1,0 +1,254 @@
+//! What a record looks like from outside: one pass over its top level, the only one that the quiet path makes.
+//!
+//! The pass checks the framing with the scanner that all later stages use, so they can trust it, and notes which well-known
+//! members are there, so that the envelope step need not look for them.
+
+use detections::json::{self, Fault};
+
+use super::super::envelope::text::cut_member;
+
+/// Members that tell what a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    Verb,
+    User,
+    ObjectRef,
+    RequestUri,
+    AuditId,
+    Stage,
+    /// `involvedObject` or `regarding`: an Event object of the cluster.
+    Involved,
+    ProtoPayload,
+    Category,
+    /// Azure's `operationName`.
+    OperationName,
+    /// `properties` or `log_s`: where Azure puts the log.
+    AzureLog,
+    /// A column of the resource-specific tables of Log Analytics that no other form has.
+    AksColumn,
+    /// `message`, `@message` or `log`: a record as text.
+    Message,
+    /// Log Analytics' answer with columns and rows apart.
+    Tables,
+    ResourceId,
+    LogGroup,
+    LogStream,
+    MessageType,
+}
+
+/// Members whose array of objects is a list of records.
+const LISTS: [&str; 5] = ["items", "records", "logEvents", "events", "value"];
+
+impl Key {
+    fn of(name: &str) -> Option<Self> {
+        let key = match name {
+            "verb" => Self::Verb,
+            "user" => Self::User,
+            "objectRef" => Self::ObjectRef,
+            "requestURI" => Self::RequestUri,
+            "auditID" => Self::AuditId,
+            "stage" => Self::Stage,
+            "involvedObject" | "regarding" => Self::Involved,
+            "protoPayload" => Self::ProtoPayload,
+            "category" | "Category" => Self::Category,
+            "operationName" | "OperationName" => Self::OperationName,
+            "properties" | "log_s" => Self::AzureLog,
+            "AuditId" | "RequestUri" | "ObjectRef" | "Verb" => Self::AksColumn,
+            "message" | "@message" | "log" => Self::Message,
+            "tables" => Self::Tables,
+            "resourceId" | "ResourceId" | "_ResourceId" => Self::ResourceId,
+            "logGroup" => Self::LogGroup,
+            "logStream" => Self::LogStream,
+            "messageType" => Self::MessageType,
+            _ => return None,
+        };
+        Some(key)
+    }
+}
+
+/// A set of [`Key`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Keys(u32);
+
+impl Keys {
+    pub(crate) fn has(self, key: Key) -> bool {
+        self.0 & (1 << key as u32) != 0
+    }
+
+    fn insert(&mut self, key: Key) {
+        self.0 |= 1 << key as u32;
+    }
+}
+
+/// What `kind` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    #[default]
+    Absent,
+    Event,
+    EventList,
+    Other,
+}
+
+/// What `apiVersion` says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Api {
+    #[default]
+    Absent,
+    Audit,
+    /// Where the cluster's own Event objects live.
+    Events,
+    Other,
+}
+
+/// A place in the record: where a value starts and ends.
+pub(crate) type Span = (usize, usize);
+
+/// The outside of one record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shape {
+    /// Behind the closing bracket, if there is no fault.
+    pub(crate) end: usize,
+    pub(crate) fault: Option<Fault>,
+    /// Members that are whole.
+    pub(crate) keys: Keys,
+    /// The member that was cut, if it is known.
+    pub(crate) cut: Keys,
+    pub(crate) kind: Kind,
+    pub(crate) api: Api,
+    /// Where the list of records starts, if the record is a container.
+    pub(crate) list: Option<usize>,
+    pub(crate) resource_id: Option<Span>,
+    pub(crate) log_group: Option<Span>,
+    pub(crate) log_stream: Option<Span>,
+    pub(crate) message_type: Option<Span>,
+}
+
+impl Shape {
+    /// Looks at the object that `record` starts with.
+    pub(crate) fn of(record: &[u8]) -> Self {
+        let mut shape = Self::default();
+        let mut members = json::members(record);
+        loop {
+            match members.next() {
+                Some(Ok((name, value))) => shape.note(&name, value, members.end()),
+                Some(Err(fault)) => {
+                    shape.fault = Some(fault);
+                    shape.note_cut(record, fault);
+                    break;
+                }
+                None => break,
+            }
+        }
+        shape.end = members.end();
+        shape
+    }
+
+    /// Whether the member is there, whole or cut.
+    pub(crate) fn mentions(&self, key: Key) -> bool {
+        self.keys.has(key) || self.cut.has(key)
+    }
+
+    fn note(&mut self, name: &str, value: &[u8], end: usize) {
+        match name {
+            "kind" => self.kind = kind(value),
+            "apiVersion" => self.api = api(value),
+            _ => {}
+        }
+        let start = end.saturating_sub(value.len());
+        if let Some(key) = Key::of(name) {
+            self.keys.insert(key);
+            self.note_span(key, value, (start, end));
+        } else if self.list.is_none() && self.may_hold_records(name, value) {
+            self.list = Some(start);
+        }
+    }
+
+    fn note_span(&mut self, key: Key, value: &[u8], span: Span) {
+        let slot = match key {
+            Key::ResourceId => &mut self.resource_id,
+            Key::LogGroup => &mut self.log_group,
+            Key::LogStream => &mut self.log_stream,
+            Key::MessageType => &mut self.message_type,
+            _ => return,
+        };
+        *slot = value.starts_with(b"\"").then_some(span);
+    }
+
+    fn note_cut(&mut self, record: &[u8], fault: Fault) {
+        let Fault::Cut { at } = fault else { return };
+        let Some((name, start)) = cut_member(record, at) else { return };
+        if let Some(key) = Key::of(&name) {
+            self.cut.insert(key);
+        } else if self.list.is_none() && self.may_hold_records(&name, record.get(start..).unwrap_or_default()) {
+            self.list = Some(start);
+        }
+    }
+
+    /// An event is no container, whatever else a forwarder put beside its fields.
+    fn may_hold_records(&self, name: &str, value: &[u8]) -> bool {
+        if !LISTS.contains(&name) || self.keys.has(Key::Verb) || self.kind == Kind::Event {
+            return false;
+        }
+        value.split_first().is_some_and(|(first, rest)| {
+            *first == b'[' && matches!(rest.trim_ascii_start().first(), None | Some(b'{' | b']'))
+        })
+    }
+}
+
+fn kind(value: &[u8]) -> Kind {
+    match value {
+        b"\"Event\"" => Kind::Event,
+        b"\"EventList\"" => Kind::EventList,
+        b"null" | b"\"\"" => Kind::Absent,
+        _ => Kind::Other,
+    }
+}
+
+fn api(value: &[u8]) -> Api {
+    match value {
+        b"\"v1\"" => Api::Events,
+        b"null" | b"\"\"" => Api::Absent,
+        _ if value.starts_with(b"\"audit.k8s.io/") => Api::Audit,
+        _ if value.starts_with(b"\"events.k8s.io/") => Api::Events,
+        _ => Api::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn list(text: &str) -> Option<&str> {
+        Shape::of(text.as_bytes()).list.map(|at| &text[at..])
+    }
+
+    #[test]
+    fn a_list_is_an_array_of_objects_under_a_known_name() {
+        assert_eq!(list(r#"{"kind":"EventList","items":[{}],"x":1}"#), Some(r#"[{}],"x":1}"#));
+        assert_eq!(list(r#"{"records" : [ {"a":"#), Some(r#"[ {"a":"#));
+        assert_eq!(list(r#"{"records":["#), Some("["));
+        assert_eq!(list(r#"{"items":[]}"#), Some("[]}"));
+        assert_eq!(list(r#"{"items":["a"]}"#), None);
+        assert_eq!(list(r#"{"items":{"a":[{}]}}"#), None);
+        assert_eq!(list(r#"{"verb":"get","items":[{}]}"#), None);
+    }
+
+    #[test]
+    fn scalars_are_found_on_both_sides_of_the_list() {
+        let text = br#"{"logEvents":[{}],"logGroup":"g","messageType":7}"#;
+        let shape = Shape::of(text);
+        assert_eq!(shape.log_group.map(|(start, end)| &text[start..end]), Some(b"\"g\"".as_slice()));
+        assert!(shape.keys.has(Key::MessageType));
+        assert_eq!(shape.message_type, None);
+    }
+
+    #[test]
+    fn a_cut_member_is_known_by_name() {
+        let shape = Shape::of(br#"{"verb":"get","properties":{"log":"{"#);
+        assert!(shape.keys.has(Key::Verb) && shape.cut.has(Key::AzureLog));
+        assert_eq!(shape.fault, Some(Fault::Cut { at: 14 }));
+        assert!(!Shape::of(br#"{"ve"#).mentions(Key::Verb));
+    }
+}

@@ -1,0 +1,151 @@
+//! From a finding to an alert: everything an analyst needs that the event itself can tell.
+//!
+//! Enrichers add context and never drop a finding. Each is a function from the event and its views to plain values.
+
+mod deed;
+mod details;
+mod evidence;
+mod identity;
+
+use std::sync::Arc;
+
+use detections::event::{Event, Settings};
+use detections::views::{Root, View};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::alert::{Alert, AllowedBy, Outcome, RawEvent, Request, Source};
+use crate::catalog::Catalog;
+use crate::correlate::{Finding, object_of, severity};
+use crate::redact;
+
+/// Makes alerts of findings.
+#[derive(Debug)]
+pub struct Enricher<'a> {
+    /// The rules.
+    pub catalog: &'a Catalog,
+    /// What views need to know.
+    pub settings: Arc<Settings>,
+    /// Accounts that the installation declares as its automation.
+    pub automation: &'a [String],
+}
+
+impl Enricher<'_> {
+    /// The alert of a finding. `None` only if the exemplar's bytes are no event, which the batch has ruled out.
+    #[must_use]
+    pub fn alert(&self, finding: Finding) -> Option<Alert> {
+        let origin = finding.exemplar.origin.clone();
+        let event = Event::parse(&finding.exemplar.raw, origin, self.settings.clone()).ok()?;
+        let rule = self.catalog.set.rules().get(finding.rule)?;
+        let info = self.catalog.infos.get(finding.rule)?.clone();
+        let object = object_of(&event);
+        let (evidence, unseen) = evidence::of(rule, &event);
+        let others = finding.other_objects.iter().filter(|other| **other != object).cloned();
+        Some(Alert {
+            uid: hex(&finding.uid),
+            severity: severity::score(rule, &event, self.automation),
+            outcome: outcome(&event),
+            cluster: event.origin().cluster.clone(),
+            first_us: finding.first_us,
+            last_us: finding.last_us,
+            count: finding.count,
+            follow_ups: finding.follow_ups,
+            actor: identity::actor(&event),
+            effective: identity::effective(&event),
+            source: source(&event),
+            allowed_by: allowed_by(&event),
+            did: deed::phrase(&event, &object, finding.object_count),
+            details: details::of(&event),
+            evidence,
+            unseen,
+            silence: identity::silence(&event, &info.name),
+            request: request(&event),
+            raw: raw(&event, &finding),
+            other_objects: others.collect(),
+            object_count: finding.object_count,
+            root: if finding.root.resource.is_empty() { object.clone() } else { finding.root },
+            object,
+            rule: info,
+        })
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(crate) fn owned(text: Option<&str>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(ToOwned::to_owned)
+}
+
+fn outcome(event: &Event) -> Outcome {
+    let view = event.view(Root::Outcome);
+    let status = |key: &str| event.fields().get("responseStatus").and_then(|status| status.get(key));
+    Outcome {
+        result: view.text("result").unwrap_or("unknown").to_owned(),
+        denied_by: owned(view.text("denied_by")),
+        dry_run: view.flag("dry_run"),
+        code: status("code").and_then(Value::as_i64),
+        message: status("message").and_then(Value::as_str).map(|text| redact::text(text).into_owned()),
+    }
+}
+
+fn source(event: &Event) -> Source {
+    let view = event.view(Root::Source);
+    let claimed = view.get("claimed").and_then(Value::as_array).into_iter().flatten();
+    Source {
+        peer: owned(view.text("peer")),
+        client: owned(view.text("client")),
+        claimed: claimed.filter_map(|address| address.as_str().map(ToOwned::to_owned)).collect(),
+        kind: owned(view.text("kind")),
+        user_agent: owned(event.text(&["userAgent"])),
+    }
+}
+
+fn allowed_by(event: &Event) -> Option<AllowedBy> {
+    let allowed: &Value = event.view(Root::Rbac).get("allowed_by")?;
+    let text = |key: &str| owned(allowed.get(key).and_then(Value::as_str));
+    Some(AllowedBy {
+        via: text("via")?,
+        binding: text("binding"),
+        namespace: text("namespace"),
+        role_kind: text("role_kind"),
+        role: text("role"),
+        subject_kind: text("subject_kind"),
+        subject: text("subject"),
+    })
+}
+
+fn request(event: &Event) -> Request {
+    let text = |key: &str| owned(event.text(&[key]));
+    Request {
+        verb: text("verb").unwrap_or_default(),
+        uri: text("requestURI").map(|uri| redact::text(&uri).into_owned()).unwrap_or_default(),
+        audit_id: text("auditID"),
+        stage: text("stage"),
+        level: text("level"),
+    }
+}
+
+fn raw(event: &Event, finding: &Finding) -> RawEvent {
+    let exemplar = &finding.exemplar;
+    let mut document = Value::Object(event.fields().clone());
+    redact::event(&mut document);
+    let (text, cut) = redact::bounded_raw(&document);
+    RawEvent {
+        text,
+        size: exemplar.raw.len() as u64,
+        sha256: hex(&Sha256::digest(&exemplar.raw)),
+        cut,
+        input: exemplar.input.clone(),
+        offset: exemplar.offset,
+        envelope: exemplar.origin.envelope,
+        partial: exemplar.origin.partial,
+    }
+}
+
+/// The strings of a list in a view.
+pub(crate) fn strings<'a>(view: &'a View, key: &str) -> Vec<&'a str> {
+    let list = view.get(key).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(Value::as_str).collect()
+}

@@ -1,0 +1,25 @@
+//! Bytes to alerts. The modules stand in the order in which data flows:
+//!
+//! ```text
+//! source ─▶ decode ─▶ repeats ─▶ batch ─▶ (detections) ─▶ correlate ─▶ enrich ─▶ alert ─▶ wire
+//! bytes     events    dropped    Arrow     matches         findings     alerts            OCSF, text
+//! ```
+//!
+//! [`run::Pipeline`] drives them. Everything is push: a source hands over items one at a time, and nothing here reads a
+//! file, a clock or a socket but `source`.
+
+pub mod source;
+pub mod decode;
+pub mod repeats;
+pub mod batch;
+pub mod correlate;
+pub mod enrich;
+pub mod redact;
+pub mod alert;
+pub mod wire;
+
+pub mod account;
+pub mod catalog;
+pub mod limits;
+pub mod rules;
+pub mod run;

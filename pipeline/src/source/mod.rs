@@ -1,0 +1,3 @@
+//! Where bytes come from. Nothing here knows what the bytes mean.
+
+pub mod input;

@@ -1,0 +1,23 @@
+//! One function per command.
+
+mod replay;
+mod rules;
+
+use clap::CommandFactory as _;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::output;
+
+/// Runs the command.
+pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
+    output::apply(cli.color);
+    match cli.command {
+        Command::Replay(arguments) => replay::run(&arguments, cli.color),
+        Command::Rules(command) => rules::run(&command, cli.color),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "tidewatch", &mut std::io::stdout());
+            Ok(Exit::Success)
+        }
+    }
+}
