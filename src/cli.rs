@@ -38,7 +38,7 @@ pub(crate) enum Command {
     /// Run the rules over history: files, folders, globs, or standard input.
     ///
     /// Reads plain, gzip and zstd files (told by content, not by name) with audit events in any of these forms, also mixed:
-    /// the API server's own log and webhook bodies (one event a line, EventList, JSON arrays), AKS diagnostic records
+    /// the API server's own log and webhook bodies (one event a line, `EventList`, JSON arrays), AKS diagnostic records
     /// (Event Hubs, Log Analytics), EKS CloudWatch records and export files, GKE Cloud Audit log entries.
     #[command(after_long_help = REPLAY_EXAMPLES)]
     Replay(ReplayArgs),
@@ -67,8 +67,6 @@ pub(crate) struct ReplayArgs {
     /// Files, folders, globs, or `-` for standard input.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<String>,
-    #[command(flatten)]
-    pub(crate) rules: RuleArgs,
     /// How alerts are written to standard output.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
@@ -105,6 +103,9 @@ pub(crate) struct ReplayArgs {
     /// No progress display and no summary.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    // Last, since its heading would cover what follows.
+    #[command(flatten)]
+    pub(crate) rules: RuleArgs,
 }
 
 /// Which rules to use.

@@ -23,7 +23,7 @@ pub(crate) fn render(replayed: &Replayed, catalog: &Catalog, skipped: usize, ela
     events(&mut out, account, replayed.bytes, elapsed);
     unread(&mut out, replayed, skipped);
     ranked(&mut out, "alerts", by_level(alerts), alerts.len());
-    ranked(&mut out, "tactics", by(alerts, |alert| tactics(alert)), 0);
+    ranked(&mut out, "tactics", by(alerts, tactics), 0);
     ranked(&mut out, "rules", by(alerts, |alert| vec![alert.rule.name.clone()]), 0);
     ranked(&mut out, "actors", by(alerts, |alert| vec![safe(&alert.actor.name)]), 0);
     blind(&mut out, account, catalog);
@@ -36,7 +36,6 @@ fn line(out: &mut String, label: &str, text: &str) {
 
 fn events(out: &mut String, account: &Account, bytes: u64, elapsed: Duration) {
     let seconds = elapsed.as_secs_f64().max(0.001);
-    let rate = account.received as f64 / seconds;
     let mut text = format!("{} judged", count(account.evaluated));
     for (number, word) in [
         (account.repeated, "repeated"),
@@ -52,12 +51,14 @@ fn events(out: &mut String, account: &Account, bytes: u64, elapsed: Duration) {
     if let (Some(first), Some(last)) = (account.first_us, account.last_us) {
         line(out, "span", &format!("{} to {}", time(first), time(last)));
     }
-    if account.envelopes.len() > 1 || !account.envelopes.contains_key("raw") {
+    if account.envelopes.keys().any(|name| *name != "raw") {
         let forms = account.envelopes.iter().map(|(name, number)| format!("{name} {}", count(*number)));
         line(out, "forms", &forms.collect::<Vec<_>>().join(", "));
     }
     let megabytes = bytes as f64 / 1e6;
-    line(out, "speed", &format!("{megabytes:.1} MB read in {seconds:.2} s, {} events/s", count(rate as u64)));
+    let rate = u128::from(account.received) * 1000 / elapsed.as_millis().max(1);
+    let rate = count(u64::try_from(rate).unwrap_or(u64::MAX));
+    line(out, "speed", &format!("{megabytes:.1} MB read in {seconds:.2} s, {rate} events/s"));
 }
 
 fn unread(out: &mut String, replayed: &Replayed, skipped: usize) {
@@ -143,7 +144,7 @@ fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

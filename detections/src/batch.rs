@@ -103,15 +103,35 @@ impl Column {
     }
 
     fn of_top(key: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|column| matches!(column.path(), [only] if *only == key))
+        Some(match key {
+            "auditID" => Self::AuditId,
+            "stage" => Self::Stage,
+            "level" => Self::Level,
+            "verb" => Self::Verb,
+            "requestURI" => Self::RequestUri,
+            "user" => Self::User,
+            "impersonatedUser" => Self::ImpersonatedUser,
+            "sourceIPs" => Self::SourceIps,
+            "userAgent" => Self::UserAgent,
+            "responseStatus" => Self::ResponseStatus,
+            "annotations" => Self::Annotations,
+            "requestReceivedTimestamp" => Self::RequestReceivedTimestamp,
+            "stageTimestamp" => Self::StageTimestamp,
+            "requestObject" => Self::RequestObject,
+            "responseObject" => Self::ResponseObject,
+            _ => return None,
+        })
     }
 
     fn of_object_ref(key: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|column| matches!(column.path(), ["objectRef", second] if *second == key))
+        Some(match key {
+            "resource" => Self::Resource,
+            "subresource" => Self::Subresource,
+            "namespace" => Self::Namespace,
+            "name" => Self::Name,
+            "apiGroup" => Self::ApiGroup,
+            _ => return None,
+        })
     }
 }
 
@@ -323,9 +343,8 @@ fn scan(raw: &[u8], base: u32, origin: &Origin, offset: u64) -> Result<Row, NotA
                 match column {
                     Column::StageTimestamp => times[0] = timestamp(value),
                     Column::RequestReceivedTimestamp => times[1] = timestamp(value),
-                    // Bodies are judged when they are parsed.
-                    Column::RequestObject | Column::ResponseObject => {}
-                    _ => row.odd |= !json::is_readable(value),
+                    // Whether a column is valid JSON is judged once per distinct value, by whoever reads it.
+                    _ => {}
                 }
             }
         }
@@ -394,6 +413,11 @@ impl EventBatch {
     pub fn slice(&self, column: Column, row: usize) -> Option<&[u8]> {
         let array = self.binary(column as usize)?;
         (!array.is_null(row)).then(|| array.value(row))
+    }
+
+    /// The JSON texts of a field, by row.
+    pub fn slices(&self, column: Column) -> impl Iterator<Item = Option<&[u8]>> {
+        self.binary(column as usize).into_iter().flatten()
     }
 
     /// The whole event as bytes.

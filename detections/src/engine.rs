@@ -15,7 +15,6 @@ use std::collections::HashMap;
 use arrow_buffer::BooleanBuffer;
 
 use crate::batch::{Column, EventBatch};
-use crate::event::Event;
 use crate::matcher::{self, Leaf, Scope};
 use crate::sigma::ast::{Condition, Detection, FieldTest, Rule, Search, Test, ValueTest};
 use crate::truth::Truth;
@@ -89,8 +88,8 @@ impl RuleSet {
     /// Which rules match which events.
     #[must_use]
     pub fn evaluate(&self, batch: &EventBatch) -> Evaluation {
-        let bits = self.cheap_bits(batch);
-        let odd: Vec<bool> = (0..batch.rows()).map(|row| batch.is_odd(row)).collect();
+        let mut odd: Vec<bool> = (0..batch.rows()).map(|row| batch.is_odd(row)).collect();
+        let bits = self.cheap_bits(batch, &mut odd);
         let mut alive: Vec<Vec<usize>> = vec![Vec::new(); batch.rows()];
         let mut evaluation = Evaluation::default();
         for (rule, expression) in self.expressions.iter().enumerate() {
@@ -152,14 +151,18 @@ impl RuleSet {
         }
     }
 
-    /// The bits of every cheap leaf; `None` for dear ones.
-    fn cheap_bits(&self, batch: &EventBatch) -> Vec<Option<Tri>> {
-        let mut dictionaries = Dictionaries::default();
+    /// The bits of every cheap leaf; `None` for dear ones. Rows whose columns are not valid JSON become odd.
+    fn cheap_bits(&self, batch: &EventBatch, odd: &mut [bool]) -> Vec<Option<Tri>> {
+        let mut dictionaries = Dictionaries::new(batch);
         let groups: Vec<Combinations> = self
             .groups
             .iter()
             .map(|group| Combinations::new(group, batch, &mut dictionaries))
             .collect();
+        for combinations in groups.iter().filter(|group| group.sound.contains(&false)) {
+            let rows = odd.iter_mut().zip(&combinations.codes);
+            rows.for_each(|(odd, code)| *odd |= !combinations.sound[*code as usize]);
+        }
         let bits = self.leaves.iter().map(|planned| {
             let combinations = &groups[planned.group?];
             let truths: Vec<Truth> = combinations

@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 
-use crate::json::{self, Fault};
+use crate::fields::Fields;
+use crate::json::Fault;
 use crate::path::{FieldPath, Found};
 use crate::views::{self, Root, View};
 
@@ -95,9 +96,7 @@ pub enum NotAnEvent {
 /// One audit event.
 #[derive(Debug)]
 pub struct Event {
-    fields: Map<String, Value>,
-    /// Top-level fields whose value is not valid JSON.
-    broken: Vec<String>,
+    fields: Fields,
     origin: Origin,
     settings: Arc<Settings>,
     views: [OnceLock<View>; Root::COUNT],
@@ -113,32 +112,8 @@ impl Event {
         if std::str::from_utf8(raw).is_err() && !origin.partial {
             return Err(NotAnEvent::Utf8);
         }
-        let mut fields = Map::new();
-        let mut broken = Vec::new();
-        for member in json::members(raw) {
-            match member {
-                Ok((key, value)) => match serde_json::from_slice(value) {
-                    // Of duplicate keys the last wins, whichever of the two is the broken one.
-                    Ok(value) => {
-                        broken.retain(|other| *other != key);
-                        fields.insert(key.into_owned(), value);
-                    }
-                    Err(_) => {
-                        fields.remove(key.as_ref());
-                        broken.push(key.into_owned());
-                    }
-                },
-                Err(Fault::Cut { .. } | Fault::Syntax { .. }) if origin.partial => break,
-                Err(fault) => return Err(fault.into()),
-            }
-        }
-        Ok(Self {
-            fields,
-            broken,
-            origin,
-            settings,
-            views: [const { OnceLock::new() }; Root::COUNT],
-        })
+        let fields = Fields::parse(raw, origin.partial)?;
+        Ok(Self::new(fields, origin, settings))
     }
 
     /// An event from a document already parsed, as tests and tools have it.
@@ -148,18 +123,22 @@ impl Event {
         origin: Origin,
         settings: Arc<Settings>,
     ) -> Self {
+        Self::new(fields.into(), origin, settings)
+    }
+
+    fn new(fields: Fields, origin: Origin, settings: Arc<Settings>) -> Self {
+        let views = [const { OnceLock::new() }; Root::COUNT];
         Self {
             fields,
-            broken: Vec::new(),
             origin,
             settings,
-            views: [const { OnceLock::new() }; Root::COUNT],
+            views,
         }
     }
 
-    /// The document, in the API server's own form.
+    /// The fields, in the API server's own form.
     #[must_use]
-    pub fn fields(&self) -> &Map<String, Value> {
+    pub fn fields(&self) -> &Fields {
         &self.fields
     }
 
@@ -210,7 +189,7 @@ impl Event {
         if let Some(root) = Root::of(path) {
             return self.view(root).resolve(path);
         }
-        let found = path.find(&self.fields);
+        let found = path.find_by(|key| self.fields.get(key));
         if found.exists() {
             return Field::Present(found);
         }
@@ -236,7 +215,7 @@ impl Event {
             "annotations" | "responseStatus" => self.stage() == Some("RequestReceived"),
             _ => false,
         };
-        if hidden || self.origin.partial || self.broken.iter().any(|key| key == name) {
+        if hidden || self.origin.partial || self.fields.is_broken(name) {
             return Field::Unavailable;
         }
         Field::Absent
@@ -253,7 +232,7 @@ impl Event {
         ]
         .iter()
         .any(|name| self.top(name) == Field::Unavailable);
-        !hidden && !self.origin.partial && self.broken.is_empty()
+        !hidden && !self.origin.partial && !self.fields.any_broken()
     }
 
     /// The stage, if the event tells.

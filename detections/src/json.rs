@@ -8,6 +8,8 @@
 //! Grammar that matters for framing is checked (a key, a colon, a value, a comma); bytes after the closing bracket are the
 //! caller's to judge, by [`Members::end`].
 
+mod skip;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -335,25 +337,10 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Counts brackets, strings apart. Mismatched kinds (`[}`) are left to whoever parses the slice.
     fn skip_container(&mut self) -> Result<(), Fault> {
-        let mut depth = 0_usize;
-        loop {
-            match self.peek()? {
-                b'"' => {
-                    self.at += 1;
-                    self.skip_string_tail()?;
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' => depth -= 1,
-                _ => {}
-            }
-            self.at += 1;
-            if depth == 0 {
-                return Ok(());
-            }
-        }
+        let end = skip::container_end(self.bytes, self.at);
+        self.at = end.ok_or(Fault::Cut { at: self.bytes.len() })?;
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod event;
+pub mod fields;
 pub mod path;
 pub mod views;
 pub mod vocabulary;

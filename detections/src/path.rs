@@ -21,6 +21,8 @@ struct Segment {
     key: String,
     /// Positions behind the key, outermost first: `a[0][-1]`.
     positions: Vec<i64>,
+    /// The literal keys with dots that this and the following segments may stand for, shortest first: two segments, three…
+    dotted: Vec<String>,
 }
 
 /// What a path found: every value at its end, in document order. Arrays at the end are kept as they are; see
@@ -34,17 +36,12 @@ impl FieldPath {
     /// A path as Sigma writes it; brackets are plain characters.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let segments = text
-            .split('.')
-            .map(|key| Segment {
-                key: key.to_owned(),
-                positions: Vec::new(),
-            })
-            .collect();
-        Self {
-            text: text.to_owned(),
-            segments,
-        }
+        let segment = |key: &str| Segment {
+            key: key.to_owned(),
+            positions: Vec::new(),
+            dotted: Vec::new(),
+        };
+        Self::new(text, text.split('.').map(segment).collect())
     }
 
     /// A path in which `[n]` picks a position and `\[`, `\]` are plain brackets (`sigma-version: 3`).
@@ -56,10 +53,27 @@ impl FieldPath {
             .split('.')
             .map(parse_segment)
             .collect::<Result<_, _>>()?;
-        Ok(Self {
+        Ok(Self::new(text, segments))
+    }
+
+    fn new(text: &str, mut segments: Vec<Segment>) -> Self {
+        for start in 0..segments.len() {
+            let mut dotted = Vec::new();
+            let mut key = segments[start].key.clone();
+            // A key cannot go on behind a position.
+            for next in start + 1..segments.len() {
+                if !segments[next - 1].positions.is_empty() {
+                    break;
+                }
+                key = format!("{key}.{}", segments[next].key);
+                dotted.push(key.clone());
+            }
+            segments[start].dotted = dotted;
+        }
+        Self {
             text: text.to_owned(),
             segments,
-        })
+        }
     }
 
     /// The path as it was written.
@@ -104,8 +118,14 @@ impl FieldPath {
     /// Everything the path finds in an object.
     #[must_use]
     pub fn find<'a>(&self, fields: &'a Map<String, Value>) -> Found<'a> {
+        self.find_by(|key| fields.get(key))
+    }
+
+    /// Everything the path finds below the values that `get` knows by key.
+    #[must_use]
+    pub fn find_by<'a>(&self, get: impl Fn(&str) -> Option<&'a Value>) -> Found<'a> {
         let mut values = Vec::new();
-        find_in_object(fields, &self.segments, &mut values);
+        find_in_object(get, &self.segments, &mut values);
         Found { values }
     }
 
@@ -140,7 +160,11 @@ fn parse_segment(text: &str) -> Result<Segment, String> {
             _ => return Err(text.to_owned()),
         }
     }
-    Ok(Segment { key, positions })
+    Ok(Segment {
+        key,
+        positions,
+        dotted: Vec::new(),
+    })
 }
 
 /// The number behind an opening bracket.
@@ -157,7 +181,7 @@ fn find_in_value<'a>(value: &'a Value, segments: &[Segment], out: &mut Vec<&'a V
         return;
     }
     match value {
-        Value::Object(fields) => find_in_object(fields, segments, out),
+        Value::Object(fields) => find_in_object(|key| fields.get(key), segments, out),
         Value::Array(elements) => elements
             .iter()
             .for_each(|element| find_in_value(element, segments, out)),
@@ -166,37 +190,21 @@ fn find_in_value<'a>(value: &'a Value, segments: &[Segment], out: &mut Vec<&'a V
 }
 
 fn find_in_object<'a>(
-    fields: &'a Map<String, Value>,
+    get: impl Fn(&str) -> Option<&'a Value>,
     segments: &[Segment],
     out: &mut Vec<&'a Value>,
 ) {
-    // The common case, one segment one key, allocates nothing.
-    if segments.len() == 1 {
-        if let Some(value) = fields.get(&segments[0].key) {
-            find_at_positions(value, &segments[0].positions, &[], out);
-        }
+    let Some((head, tail)) = segments.split_first() else {
         return;
-    }
-    for taken in (2..=segments.len()).rev() {
-        let (head, tail) = segments.split_at(taken);
-        if head[..taken - 1]
-            .iter()
-            .any(|segment| !segment.positions.is_empty())
-        {
-            continue;
-        }
-        let key = head
-            .iter()
-            .map(|segment| segment.key.as_str())
-            .collect::<Vec<_>>()
-            .join(".");
-        if let Some(value) = fields.get(&key) {
-            return find_at_positions(value, &head[taken - 1].positions, tail, out);
+    };
+    for (index, key) in head.dotted.iter().enumerate().rev() {
+        if let Some(value) = get(key) {
+            // The key number `index` spans one segment more than the head.
+            let last = &segments[index + 1];
+            return find_at_positions(value, &last.positions, &segments[index + 2..], out);
         }
     }
-    if let Some((head, tail)) = segments.split_first()
-        && let Some(value) = fields.get(&head.key)
-    {
+    if let Some(value) = get(&head.key) {
         find_at_positions(value, &head.positions, tail, out);
     }
 }

@@ -31,6 +31,9 @@
 //! ATT&CK is a trademark of The MITRE Corporation; Microsoft's matrix is licensed CC BY 4.0. The
 //! notices stand in the first lines of the data files.
 
+// The promise of the second paragraph; `clippy.toml` lists what would break it.
+#![warn(clippy::disallowed_methods)]
+
 // In reading order, which the blank lines keep.
 mod tsv;
 

@@ -206,13 +206,32 @@ impl ObjectRef {
     /// `pods web/toolbox`, `clusterroles admin`, or the bare resource.
     #[must_use]
     pub fn display(&self) -> String {
+        self.display_as(&self.resource)
+    }
+
+    /// The same with the resource in the singular, if one object is named: `pod web/toolbox`.
+    #[must_use]
+    pub fn display_one(&self) -> String {
+        if self.name.is_some() { self.display_as(&singular(&self.resource)) } else { self.display() }
+    }
+
+    fn display_as(&self, resource: &str) -> String {
         match (&self.namespace, &self.name) {
-            (Some(namespace), Some(name)) => format!("{} {namespace}/{name}", self.resource),
-            (Some(namespace), None) => format!("{} in {namespace}", self.resource),
-            (None, Some(name)) => format!("{} {name}", self.resource),
-            (None, None) => self.resource.clone(),
+            (Some(namespace), Some(name)) => format!("{resource} {namespace}/{name}"),
+            (Some(namespace), None) => format!("{resource} in {namespace}"),
+            (None, Some(name)) => format!("{resource} {name}"),
+            (None, None) => resource.to_owned(),
         }
     }
+}
+
+/// Kubernetes' plurals are English ones: policies, ingresses, pods. What is no plural stays.
+fn singular(resource: &str) -> String {
+    if let Some(stem) = resource.strip_suffix("ies") {
+        return format!("{stem}y");
+    }
+    let stem = resource.strip_suffix("sses").map(|stem| format!("{stem}ss"));
+    stem.or_else(|| resource.strip_suffix('s').map(ToOwned::to_owned)).unwrap_or_else(|| resource.to_owned())
 }
 
 /// A decoded fact.

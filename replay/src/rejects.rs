@@ -1,5 +1,6 @@
 //! The rejects file: what could not be read, with its place and reason, so that nothing is lost.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use pipeline::decode::Rejected;
@@ -25,7 +26,7 @@ impl<W: Write> RejectsFile<W> {
     pub fn write(&mut self, input: &str, rejected: &Rejected<'_>) -> io::Result<()> {
         let (key, bytes) = match std::str::from_utf8(rejected.bytes) {
             Ok(text) => ("text", text.to_owned()),
-            Err(_) => ("hex", rejected.bytes.iter().map(|byte| format!("{byte:02x}")).collect()),
+            Err(_) => ("hex", hex(rejected.bytes)),
         };
         let line = json!({
             "input": input,
@@ -44,4 +45,11 @@ impl<W: Write> RejectsFile<W> {
     pub fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
+        let _infallible = write!(digits, "{byte:02x}");
+        digits
+    })
 }

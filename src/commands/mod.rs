@@ -3,6 +3,8 @@
 mod replay;
 mod rules;
 
+use std::io::Write as _;
+
 use clap::CommandFactory as _;
 
 use crate::cli::{Cli, Command};
@@ -16,7 +18,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Replay(arguments) => replay::run(&arguments, cli.color),
         Command::Rules(command) => rules::run(&command, cli.color),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "tidewatch", &mut std::io::stdout());
+            // Written in one piece: the generator itself panics if its reader has gone.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tidewatch", &mut script);
+            std::io::stdout().write_all(&script)?;
             Ok(Exit::Success)
         }
     }

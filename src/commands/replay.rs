@@ -92,7 +92,7 @@ fn write_alerts(alerts: &[Alert], arguments: &ReplayArgs, color: ColorChoice) ->
     let least = arguments.min_level.unwrap_or(Level::Informational);
     for alert in alerts.iter().filter(|alert| alert.severity.level >= least) {
         match arguments.format {
-            Format::Text => writeln!(out, "{}", text::render(alert, &style))?,
+            Format::Text => writeln!(out, "{}\n", text::render(alert, &style))?,
             Format::Line => writeln!(out, "{}", text::render_line(alert))?,
             Format::Ocsf => {
                 serde_json::to_writer(&mut out, &ocsf::to_json(alert, processed))?;

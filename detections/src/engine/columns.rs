@@ -1,11 +1,12 @@
 //! Columns that repeat: which fields they decide, and one small event per distinct combination of their values.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use serde_json::{Map, Value};
 
 use crate::batch::{Column, EventBatch};
-use crate::event::{Envelope, Event, Origin};
+use crate::event::{Event, Origin};
 use crate::path::FieldPath;
 
 /// Columns that some leaves read together. A leaf is judged once per distinct combination of their values.
@@ -46,88 +47,95 @@ pub(super) fn columns_of(path: &FieldPath) -> Option<&'static [Column]> {
     })
 }
 
-/// The distinct texts of columns within one batch.
-#[derive(Default)]
-pub(super) struct Dictionaries<'a> {
-    columns: HashMap<Column, Dictionary<'a>>,
-}
-
-#[derive(Default)]
-struct Dictionary<'a> {
-    values: Vec<Option<&'a [u8]>>,
+/// The distinct values of something by row: each row's code, and the first row of each code.
+#[derive(Clone, Debug, Default)]
+struct Codes {
     codes: Vec<u32>,
+    first_rows: Vec<usize>,
 }
 
-impl<'a> Dictionaries<'a> {
-    fn of(&mut self, column: Column, batch: &'a EventBatch) -> &Dictionary<'a> {
-        self.columns
-            .entry(column)
-            .or_insert_with(|| Dictionary::new(column, batch))
+impl Codes {
+    fn new<T: Hash + Eq>(values: impl Iterator<Item = T>) -> Self {
+        // The keys come from the log: the hash is seeded, so that nobody can prepare collisions.
+        let mut known: HashMap<T, u32, foldhash::fast::RandomState> = HashMap::default();
+        let mut new = Self::default();
+        for (row, value) in values.enumerate() {
+            let next = u32::try_from(new.first_rows.len()).unwrap_or(u32::MAX);
+            let code = *known.entry(value).or_insert_with(|| {
+                new.first_rows.push(row);
+                next
+            });
+            new.codes.push(code);
+        }
+        new
+    }
+
+    /// The distinct pairs of both.
+    fn with(self, other: &Self) -> Self {
+        match (self.first_rows.len(), other.first_rows.len()) {
+            (_, 0 | 1) => self,
+            (0 | 1, _) => other.clone(),
+            _ => Self::new(self.codes.into_iter().zip(other.codes.iter().copied())),
+        }
     }
 }
 
-impl<'a> Dictionary<'a> {
-    fn new(column: Column, batch: &'a EventBatch) -> Self {
-        let mut known: HashMap<Option<&[u8]>, u32> = HashMap::new();
-        let mut dictionary = Self::default();
-        for row in 0..batch.rows() {
-            let slice = batch.slice(column, row);
-            let next = u32::try_from(dictionary.values.len()).unwrap_or(u32::MAX);
-            let code = *known.entry(slice).or_insert_with(|| {
-                dictionary.values.push(slice);
-                next
-            });
-            dictionary.codes.push(code);
+/// The distinct texts of columns within one batch.
+#[derive(Default)]
+pub(super) struct Dictionaries {
+    columns: HashMap<Column, Codes>,
+    envelopes: Codes,
+}
+
+impl Dictionaries {
+    pub(super) fn new(batch: &EventBatch) -> Self {
+        let envelopes = Codes::new((0..batch.rows()).map(|row| batch.envelope(row)));
+        Self {
+            columns: HashMap::new(),
+            envelopes,
         }
-        dictionary
+    }
+
+    fn of(&mut self, column: Column, batch: &EventBatch) -> &Codes {
+        let build = || Codes::new(batch.slices(column));
+        self.columns.entry(column).or_insert_with(build)
     }
 }
 
 /// The distinct combinations of a group's values, each as a small event that has only these fields.
 pub(super) struct Combinations {
     pub(super) events: Vec<Event>,
+    /// Whether all values of a combination are valid JSON. Else the small event lies, and its rows are odd.
+    pub(super) sound: Vec<bool>,
     pub(super) codes: Vec<u32>,
 }
 
 impl Combinations {
-    pub(super) fn new<'a>(
-        group: &Group,
-        batch: &'a EventBatch,
-        dictionaries: &mut Dictionaries<'a>,
-    ) -> Self {
-        let mut known: HashMap<(Envelope, [u32; 3]), u32> = HashMap::new();
-        let mut combinations = Self {
-            events: Vec::new(),
-            codes: Vec::with_capacity(batch.rows()),
-        };
+    pub(super) fn new(group: &Group, batch: &EventBatch, dictionaries: &mut Dictionaries) -> Self {
+        let mut distinct = dictionaries.envelopes.clone();
         for column in group.columns {
-            dictionaries.of(*column, batch);
+            distinct = distinct.with(dictionaries.of(*column, batch));
         }
-        for row in 0..batch.rows() {
-            let envelope = batch.envelope(row);
-            let mut codes = [0; 3];
-            for (code, column) in codes.iter_mut().zip(group.columns) {
-                *code = dictionaries.of(*column, batch).codes[row];
-            }
-            let next = u32::try_from(combinations.events.len()).unwrap_or(u32::MAX);
-            let code = *known.entry((envelope, codes)).or_insert_with(|| {
-                combinations.events.push(small_event(group, batch, row));
-                next
-            });
-            combinations.codes.push(code);
+        let small = distinct.first_rows.iter();
+        let (events, sound) = small.map(|row| small_event(group, batch, *row)).unzip();
+        Self {
+            events,
+            sound,
+            codes: distinct.codes,
         }
-        combinations
     }
 }
 
-/// The event at a row, reduced to the fields of a group.
-fn small_event(group: &Group, batch: &EventBatch, row: usize) -> Event {
+/// The event at a row, reduced to the fields of a group, and whether they are all valid JSON.
+fn small_event(group: &Group, batch: &EventBatch, row: usize) -> (Event, bool) {
     let mut fields = Map::new();
+    let mut sound = true;
     for column in group.columns {
-        let Some(value) = batch
-            .slice(*column, row)
-            .and_then(|slice| serde_json::from_slice::<Value>(slice).ok())
-        else {
+        let Some(slice) = batch.slice(*column, row) else {
+            continue;
+        };
+        let Ok(value) = serde_json::from_slice::<Value>(slice) else {
+            sound = false;
             continue;
         };
         match column.path() {
@@ -146,5 +154,6 @@ fn small_event(group: &Group, batch: &EventBatch, row: usize) -> Event {
         envelope: batch.envelope(row),
         ..Origin::default()
     };
-    Event::from_fields(fields, origin, batch.settings().clone())
+    let event = Event::from_fields(fields, origin, batch.settings().clone());
+    (event, sound)
 }

@@ -245,7 +245,12 @@ impl Line<'_> {
             None => {}
         }
         let modifiers = self.modifiers(sink);
-        let field = field(name, &self.name_span(sink), context, sink);
+        let place = self.name_span(sink);
+        let field = field(name, &place, context, sink);
+        // A mapping behind a faulty selector may well be a block.
+        if self.body.mapping().is_some() && sink.has_errors_within(&place) {
+            return None;
+        }
         let test = test(self.body, &modifiers, context, sink)?;
         Some(Search::Field(FieldTest {
             field,

@@ -8,8 +8,9 @@
 //!    whose manager is the request's own and whose time is the request's second: the API server
 //!    renews that time whenever the manager adds or alters a field, and only then. No such entry,
 //!    nothing introduced: `restated`;
-//! 4. an update without `managedFields` introduces everything, unless the resource version stayed
-//!    the same.
+//! 4. an update without `managedFields` introduces everything;
+//! 5. whatever was sent with a resource version that the answer still has was not stored:
+//!    `restated`.
 //!
 //! What was refused: `metadata.generation` as proof that an update changed nothing. The request's
 //! number is the client's to choose, and one who sends the next number would hide a change. The
@@ -116,51 +117,36 @@ fn introduced(event: &Event) -> Introduced {
     let Some(answer) = object::response(event) else {
         return Introduced::Presumably;
     };
+    if kept_its_version(event, answer) {
+        return Introduced::Restated;
+    }
     let entries = Entries::read(event, answer);
-    if event.text(&["verb"]) == Some("update") {
-        return introduced_by_update(event, answer, &entries);
-    }
-    let Some(sent) = object::request(event) else {
-        return entries.introduced("Update");
+    let operation = match (kind(event), object::request(event)) {
+        ("patch", Some(sent)) => return Introduced::Part(patch::touched(sent)),
+        ("apply", _) => "Apply",
+        _ => "Update",
     };
-    if is_apply(event) {
-        return if entries.is_empty() {
-            Introduced::Everything
-        } else {
-            entries.introduced("Apply")
-        };
-    }
-    if !entries.is_empty() && !entries.any_in_time() {
-        return Introduced::Restated;
-    }
-    Introduced::Part(patch::touched(sent))
-}
-
-fn introduced_by_update(event: &Event, answer: &Value, entries: &Entries<'_>) -> Introduced {
-    let version = |object: Option<&Value>| {
-        object?
-            .get("metadata")?
-            .get("resourceVersion")?
-            .as_str()
-            .map(str::to_owned)
-    };
-    let before = version(object::request(event));
-    // A dry run answers with the old version whatever it would change.
-    if before.is_some()
-        && before == version(Some(answer))
-        && !event.view(Root::Outcome).flag("dry_run")
-    {
-        return Introduced::Restated;
-    }
     if entries.is_empty() {
         Introduced::Everything
     } else {
-        entries.introduced("Update")
+        entries.introduced(operation)
     }
 }
 
+/// The object was sent with the version that it still has afterwards, so nothing was stored. A dry
+/// run answers with the old version whatever it would change.
+fn kept_its_version(event: &Event, answer: &Value) -> bool {
+    let version = |object: &Value| {
+        let version = object.get("metadata")?.get("resourceVersion")?.as_str()?;
+        Some(version.to_owned())
+    };
+    let sent = object::request(event).and_then(version);
+    sent.is_some() && sent == version(answer) && !event.view(Root::Outcome).flag("dry_run")
+}
+
 /// Server-side apply is a patch that names its object and must name its manager. A merge patch may
-/// do so too, but leaves no entry that says so.
+/// do so too, and may borrow the manager of an earlier apply; it is given away by the entry that it
+/// leaves.
 fn is_apply(event: &Event) -> bool {
     let names_itself = |sent: &Value| {
         ["apiVersion", "kind"]
@@ -177,7 +163,7 @@ fn is_apply(event: &Event) -> bool {
         return true;
     };
     let entries = Entries::read(event, answer);
-    entries.is_empty() || entries.own("Apply").next().is_some()
+    entries.is_empty() || entries.tell_of_apply()
 }
 
 /// The answer's `managedFields`, as seen from the request.
@@ -187,6 +173,10 @@ struct Entries<'a> {
     subresource: &'a str,
     /// The seconds in which the request may have been stamped; `None` if the event has no time.
     seconds: Option<(i64, i64)>,
+    /// The latest time of any entry. If it lies behind the request, which it cannot with one clock,
+    /// then the log was replayed with its times moved, or another API server's clock is fast; that
+    /// entry may well be this request's.
+    latest: Option<i64>,
 }
 
 impl<'a> Entries<'a> {
@@ -200,6 +190,7 @@ impl<'a> Entries<'a> {
             manager: manager(event),
             subresource: object::subresource(event),
             seconds: seconds(event),
+            latest: list.and_then(|list| list.iter().filter_map(time).max()),
         }
     }
 
@@ -221,17 +212,20 @@ impl<'a> Entries<'a> {
         })
     }
 
+    /// Whether an apply of this manager, rather than an update, made or found the object as it is.
+    fn tell_of_apply(&self) -> bool {
+        let renewed = |operation| self.own(operation).any(|entry| self.in_time(entry));
+        self.own("Apply").next().is_some() && (renewed("Apply") || !renewed("Update"))
+    }
+
     fn in_time(&self, entry: &Value) -> bool {
-        let time = entry.get("time").and_then(Value::as_str).and_then(second);
-        match (time, self.seconds) {
-            (Some(time), Some((first, last))) => (first..=last).contains(&time),
+        match (time(entry), self.seconds) {
+            (Some(time), Some((first, last))) => {
+                (first..=last).contains(&time) || (time > last && self.latest == Some(time))
+            }
             // Without a time to compare the entry may well be this request's.
             _ => true,
         }
-    }
-
-    fn any_in_time(&self) -> bool {
-        self.list.iter().any(|entry| self.in_time(entry))
     }
 
     /// What the entries say that this request introduced. A manager whose name we read differently
@@ -291,6 +285,11 @@ fn seconds(event: &Event) -> Option<(i64, i64)> {
     let first = received.or(staged).or(envelope)?;
     let last = staged.or(received).or(envelope)?;
     Some((first.saturating_sub(SLACK_S), last.saturating_add(SLACK_S)))
+}
+
+/// When an entry was renewed.
+fn time(entry: &Value) -> Option<i64> {
+    second(entry.get("time")?.as_str()?)
 }
 
 fn second(text: &str) -> Option<i64> {
@@ -360,13 +359,6 @@ mod tests {
             false,
             Some(&of_type()),
         );
-        let old = [entry("kubectl-patch", "Update", BEFORE, &json!({}))];
-        check(
-            write("patch", "", &patch, &service(&old)),
-            "patch",
-            true,
-            None,
-        );
     }
 
     #[test]
@@ -386,12 +378,12 @@ mod tests {
     #[test]
     fn apply_introduces_what_its_entry_owns() {
         let fields = json!({"f:spec": {"f:type": {}}});
-        let sent = service(&[]);
+        let sent = json!({"kind": "Service", "apiVersion": "v1", "spec": {"type": "NodePort"}});
         let query = "fieldManager=helm&force=true";
         let applied = |time| {
             service(&[
                 entry("helm", "Apply", time, &fields),
-                entry("helm", "Update", NOW, &json!({})),
+                entry("helm", "Update", BEFORE, &json!({})),
             ])
         };
         check(
@@ -409,6 +401,41 @@ mod tests {
         let mut created = write("patch", query, &sent, &applied(NOW));
         created["responseStatus"]["code"] = 201.into();
         assert_eq!(change(&event(created)).text("kind"), Some("create"));
+    }
+
+    #[test]
+    fn a_merge_patch_under_the_manager_of_an_apply_is_a_patch() {
+        let sent = json!({"kind": "Service", "apiVersion": "v1", "spec": {"type": "NodePort"}});
+        let answer = service(&[
+            entry("helm", "Apply", BEFORE, &json!({})),
+            entry("helm", "Update", NOW, &json!({"f:spec": {"f:type": {}}})),
+        ]);
+        let view = change(&event(write("patch", "fieldManager=helm", &sent, &answer)));
+        assert_eq!(
+            (view.text("kind"), view.flag("restated")),
+            (Some("patch"), false)
+        );
+        assert!(
+            view.get("object")
+                .is_some_and(|object| object["spec"] == of_type()["spec"])
+        );
+    }
+
+    #[test]
+    fn a_log_whose_times_were_moved_hides_nothing() {
+        let fields = json!({"f:spec": {"f:type": {}}});
+        let later = "2026-12-01T00:00:00Z";
+        let sent = json!({"kind": "Service", "metadata": {"resourceVersion": "8"}});
+        let answer = service(&[
+            entry("kubectl", "Update", later, &fields),
+            entry("other", "Update", BEFORE, &json!({})),
+        ]);
+        check(
+            write("update", "", &sent, &answer),
+            "update",
+            false,
+            Some(&of_type()),
+        );
     }
 
     #[test]

@@ -270,7 +270,6 @@ impl Acts {
                     if let Some((owner, follow_ups)) = asked.get_mut(&owner) {
                         *follow_ups += act.count;
                         owner.last_us = owner.last_us.max(act.last_us);
-                        owner.note_objects(&act);
                     }
                 }
                 None => drop(asked.insert(key, (act, 0))),

@@ -6,19 +6,23 @@
 //!             └── records kept as text ◀──┴─▶ Ignored   other logs that their envelope names
 //! ```
 //!
-//! History comes as it was kept: the API server's own lines, batches that it posted, arrays, the diagnostic records of three
-//! clouds, cut at sizes that nobody chose, joined by tools that know nothing of JSON. [`framing`] finds records in it;
-//! [`envelope`] finds out what each record is, and takes the audit event out. Bodies are not parsed here.
+//! History comes as it was kept: the API server's own lines, batches that it posted, arrays, the
+//! diagnostic records of three clouds, cut at sizes that nobody chose, joined by tools that know
+//! nothing of JSON. [`framing`] finds records in it; the envelope step finds out what each record
+//! is, and takes the audit event out. Bodies are not parsed here.
 //!
-//! 1. Memory is bounded, whatever the input (see [`limits`]); on the quiet path nothing is allocated or copied per record.
-//! 2. Nothing is lost: every byte of input that is not white space, a separator, or a container's own member is in exactly
-//!    one event, ignored record or reject, or is counted by [`Decoder::skipped`].
-//! 3. Nothing stops the run: the only error is that of the reader, and it comes after all that was read before it.
-//! 4. An event's bytes are valid UTF-8 and a JSON object whose top level is well-formed; if its origin says that it is
-//!    partial, its end may be missing.
+//! 1. Memory is bounded, whatever the input (see [`limits`]); on the quiet path nothing is
+//!    allocated or copied per record.
+//! 2. Nothing is lost: every byte of input that is not white space, a separator, or a container's
+//!    own member is in exactly one event, ignored record or reject, or is counted by
+//!    [`Decoder::skipped`].
+//! 3. Nothing stops the run: the only error is that of the reader, and it comes after all that was
+//!    read before it.
+//! 4. An event's bytes are valid UTF-8 and a JSON object whose top level is well-formed; if its
+//!    origin says that it is partial, its end may be missing.
 //! 5. The items depend on the bytes alone, never on how they were split into reads.
 
-pub mod envelope;
+mod envelope;
 pub mod framing;
 pub mod limits;
 mod reason;
@@ -51,7 +55,8 @@ pub struct RawEvent<'a> {
     pub bytes: &'a [u8],
     /// What is known besides the bytes.
     pub origin: Origin,
-    /// Where the record starts in the (decompressed) stream; for an event inside of a text, where its record does.
+    /// Where the record starts in the (decompressed) stream; for an event inside of a text, where
+    /// its record does.
     pub offset: u64,
 }
 
@@ -70,7 +75,8 @@ pub struct Rejected<'a> {
 #[derive(Debug)]
 pub struct Decoder<R> {
     framer: Framer<R>,
-    /// Texts being framed, each inside of the one before; those behind `open` wait to be used again.
+    /// Texts being framed, each inside of the one before; those behind `open` wait to be used
+    /// again.
     texts: Vec<Text>,
     open: usize,
     workspace: Workspace,
@@ -98,20 +104,37 @@ struct Judged {
 }
 
 impl<R: Read> Decoder<R> {
-    /// Decodes what the reader yields. Events whose envelope names no cluster are of `default_cluster`.
+    /// Decodes what the reader yields. Events whose envelope names no cluster are of
+    /// `default_cluster`.
     pub fn new(reader: R, default_cluster: Arc<str>) -> Self {
-        let plain = Origin { cluster: default_cluster, envelope: Envelope::Raw, partial: false, time_us: None };
-        Self { framer: Framer::new(reader), texts: Vec::new(), open: 0, workspace: Workspace::default(), plain }
+        let plain = Origin {
+            cluster: default_cluster,
+            envelope: Envelope::Raw,
+            partial: false,
+            time_us: None,
+        };
+        Self {
+            framer: Framer::new(reader),
+            texts: Vec::new(),
+            open: 0,
+            workspace: Workspace::default(),
+            plain,
+        }
     }
 
     /// The next item; `None` at the end of the stream.
     ///
     /// # Errors
     /// If reading failed: once, after everything that was read before.
-    #[expect(clippy::should_implement_trait, reason = "an item borrows from the decoder, which an iterator cannot express")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an item borrows from the decoder, which an iterator cannot express"
+    )]
     pub fn next(&mut self) -> io::Result<Option<Item<'_>>> {
         loop {
-            let Some(judged) = self.judge_next()? else { return Ok(None) };
+            let Some(judged) = self.judge_next()? else {
+                return Ok(None);
+            };
             match judged.verdict {
                 Verdict::Wrapped(wrapping) if judged.depth < NESTING_MAX => {
                     let offset = self.offset(judged.depth, &judged.frame);
@@ -125,27 +148,48 @@ impl<R: Read> Decoder<R> {
     /// What was left out so far because it was too large.
     #[must_use]
     pub fn skipped(&self) -> Skipped {
-        self.framer.skipped()
+        let mut skipped = self.framer.skipped();
+        for text in &self.texts {
+            skipped.oversized += text.framer.skipped().oversized;
+            skipped.bytes += text.framer.skipped().bytes;
+        }
+        skipped
     }
 
     fn judge_next(&mut self) -> io::Result<Option<Judged>> {
-        self.workspace.scratch.clear();
+        self.workspace.reset();
         while let Some(depth) = self.open.checked_sub(1) {
-            let Some(text) = self.texts.get_mut(depth) else { break };
+            let Some(text) = self.texts.get_mut(depth) else {
+                break;
+            };
             if let Some(frame) = text.framer.next_frame()? {
                 text.yielded = true;
                 let verdict = judge(&text.framer, &frame, &mut self.workspace);
-                return Ok(Some(Judged { verdict, frame, depth: self.open }));
+                return Ok(Some(Judged {
+                    verdict,
+                    frame,
+                    depth: self.open,
+                }));
             }
             self.open = depth;
             if !text.yielded {
                 let verdict = Verdict::Rejected(RejectReason::Empty);
-                return Ok(Some(Judged { verdict, frame: Frame::none(), depth: depth + 1 }));
+                return Ok(Some(Judged {
+                    verdict,
+                    frame: Frame::none(),
+                    depth: depth + 1,
+                }));
             }
         }
-        let Some(frame) = self.framer.next_frame()? else { return Ok(None) };
+        let Some(frame) = self.framer.next_frame()? else {
+            return Ok(None);
+        };
         let verdict = judge(&self.framer, &frame, &mut self.workspace);
-        Ok(Some(Judged { verdict, frame, depth: 0 }))
+        Ok(Some(Judged {
+            verdict,
+            frame,
+            depth: 0,
+        }))
     }
 
     /// Frames the text in the scratch before what comes behind its record.
@@ -153,7 +197,12 @@ impl<R: Read> Decoder<R> {
         let origin = self.origin(wrapping, depth);
         if depth == self.texts.len() {
             let framer = Framer::new(io::empty());
-            self.texts.push(Text { framer, origin: Origin::default(), offset: 0, yielded: false });
+            self.texts.push(Text {
+                framer,
+                origin: Origin::default(),
+                offset: 0,
+                yielded: false,
+            });
         }
         if let Some(text) = self.texts.get_mut(depth) {
             text.framer.load(&mut self.workspace.scratch);
@@ -167,11 +216,19 @@ impl<R: Read> Decoder<R> {
         match verdict {
             Verdict::Native(length, wrapping) => {
                 let bytes = self.bytes(depth, &frame.truncated(length));
-                Item::Event(RawEvent { bytes, origin: self.origin(wrapping, depth), offset })
+                Item::Event(RawEvent {
+                    bytes,
+                    origin: self.origin(wrapping, depth),
+                    offset,
+                })
             }
             Verdict::Written(wrapping) => {
                 let bytes = &self.workspace.scratch;
-                Item::Event(RawEvent { bytes, origin: self.origin(wrapping, depth), offset })
+                Item::Event(RawEvent {
+                    bytes,
+                    origin: self.origin(wrapping, depth),
+                    offset,
+                })
             }
             Verdict::Wrapped(_) => self.rejected(RejectReason::NestedTooDeep, frame, depth),
             Verdict::Rejected(reason) => self.rejected(reason, frame, depth),
@@ -180,14 +237,20 @@ impl<R: Read> Decoder<R> {
     }
 
     fn rejected(&self, reason: RejectReason, frame: &Frame, depth: usize) -> Item<'_> {
-        Item::Rejected(Rejected { reason, bytes: self.bytes(depth, frame), offset: self.offset(depth, frame) })
+        Item::Rejected(Rejected {
+            reason,
+            bytes: self.bytes(depth, frame),
+            offset: self.offset(depth, frame),
+        })
     }
 
     /// What the envelope says, and what is around the record where it is silent.
     fn origin(&self, wrapping: Wrapping, depth: usize) -> Origin {
         let around = self.text(depth).map_or(&self.plain, |text| &text.origin);
         Origin {
-            cluster: wrapping.cluster.unwrap_or_else(|| Arc::clone(&around.cluster)),
+            cluster: wrapping
+                .cluster
+                .unwrap_or_else(|| Arc::clone(&around.cluster)),
             envelope: wrapping.envelope.unwrap_or(around.envelope),
             partial: wrapping.partial || around.partial,
             time_us: wrapping.time_us.or(around.time_us),
@@ -199,7 +262,8 @@ impl<R: Read> Decoder<R> {
     }
 
     fn bytes(&self, depth: usize, frame: &Frame) -> &[u8] {
-        self.text(depth).map_or_else(|| self.framer.bytes(frame), |text| text.framer.bytes(frame))
+        self.text(depth)
+            .map_or_else(|| self.framer.bytes(frame), |text| text.framer.bytes(frame))
     }
 
     fn offset(&self, depth: usize, frame: &Frame) -> u64 {
@@ -208,7 +272,14 @@ impl<R: Read> Decoder<R> {
 }
 
 fn judge<R>(framer: &Framer<R>, frame: &Frame, workspace: &mut Workspace) -> Verdict {
-    envelope::judge(Record { frame, bytes: framer.bytes(frame), context: framer.context() }, workspace)
+    envelope::judge(
+        Record {
+            frame,
+            bytes: framer.bytes(frame),
+            context: framer.context(),
+        },
+        workspace,
+    )
 }
 
 #[cfg(test)]

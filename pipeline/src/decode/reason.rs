@@ -59,11 +59,15 @@ impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::NotUtf8 => "not valid UTF-8",
-            Self::MalformedJson { offset } => return write!(f, "malformed JSON at byte {offset} of the record"),
+            Self::MalformedJson { offset } => {
+                return write!(f, "malformed JSON at byte {offset} of the record");
+            }
             Self::CutTooEarly => "cut off before its verb and URI",
             Self::NotAnObject => "not a JSON object",
             Self::BehindCut => "the rest of a record that a line break cut",
-            Self::CoreV1Event => "a Kubernetes Event object (kubectl get events), not an audit event",
+            Self::CoreV1Event => {
+                "a Kubernetes Event object (kubectl get events), not an audit event"
+            }
             Self::AzureActivity => "an Azure activity log record, not a Kubernetes audit record",
             Self::GkeOtherService => "a Google Cloud audit record of another service than k8s.io",
             Self::LogAnalyticsTable => {

@@ -83,7 +83,7 @@ fn described(event: &Event, verb: &str, object: &ObjectRef) -> String {
             None => format!("{count}{}", object.resource),
         };
     }
-    object.display()
+    object.display_one()
 }
 
 /// Cluster-scoped kinds have no namespaces to list all of. An unknown kind is taken for cluster-scoped.

@@ -129,7 +129,7 @@ fn request(event: &Event) -> Request {
 
 fn raw(event: &Event, finding: &Finding) -> RawEvent {
     let exemplar = &finding.exemplar;
-    let mut document = Value::Object(event.fields().clone());
+    let mut document = event.fields().to_document();
     redact::event(&mut document);
     let (text, cut) = redact::bounded_raw(&document);
     RawEvent {

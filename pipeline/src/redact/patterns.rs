@@ -1,8 +1,8 @@
 //! Secrets that are recognised by their form, wherever they stand.
 //!
-//! All forms are one automaton, so a string is read once however many forms there are. A second, small one knows the flags
-//! of a few programs (`mysql -p…`): its matches begin at the program's name and run over other arguments, which the first
-//! must have seen by then.
+//! All forms are one automaton, so a string is read once however many forms there are. A second,
+//! small one knows the flags of a few programs (`mysql -p…`): its matches begin at the program's
+//! name and run over other arguments, which the first must have seen by then.
 
 use std::sync::LazyLock;
 
@@ -10,19 +10,32 @@ use regex_automata::meta::Regex;
 use regex_automata::util::captures::Captures;
 use regex_automata::{Input, Span};
 
-use super::{MARKER, hidden_by_name, marker, names, tells_nothing};
+use super::{hidden_by_name, is_marker, marker, tells_nothing};
 
 /// Groups that hold the secret, if not the whole match is one.
 const SECRET_GROUPS: [&str; 4] = ["double", "single", "escaped", "bare"];
 
-/// A value in double quotes, in single ones, in escaped ones (JSON within a string), or without any.
-const VALUE: &str = r#"(?:"(?<double>(?:[^"\\]|\\.)*)"|'(?<single>[^']*)'|\\+"(?<escaped>[^"\\]*)\\+"|["'\\]{0,3}(?<bare>[^\s"'&;|<>-][^\s"'&;|<>]*))"#;
+/// A value in double quotes, in single ones, in escaped ones (JSON within a string).
+const QUOTED: &str =
+    r#""(?<double>(?:[^"\\]|\\.)*)"|'(?<single>[^']*)'|\\+"(?<escaped>[^"\\]*)\\+""#;
 
-/// A name that may be one of a secret's; [`names`] decides.
-const NAME: &str = r"(?<key>[A-Za-z0-9_.-]*(?i:pass|pwd|secret|token|key|credential|auth|cookie|jwt|id_rsa|pat)[A-Za-z0-9_.-]*)";
+/// What a value without quotes is made of, and what stands before it if its quotes are never closed.
+const BARE: &str = r#"[^\s"'&;|<>]"#;
+const OPENED: &str = r#"["'\\]{0,3}"#;
 
-/// A value that follows `=` or `:` may start with a hyphen, one that follows a flag may not: that is the next flag.
-const ASSIGNED: &str = r#"\\*["']?\s{0,8}[:=]\s{0,8}(?:(?i:bearer|basic|token|digest)\s+)?"#;
+/// A name that may be one of a secret's; [`names`](super::names) decides.
+const NAME: &str = concat!(
+    r"(?<key>[A-Za-z0-9_.-]*",
+    r"(?i:pass|pwd|secret|token|key|credential|auth|cookie|jwt|id_rsa|pat)",
+    r"[A-Za-z0-9_.-]*)"
+);
+
+/// Between a name and its value. A bare colon needs a blank behind it: `cloud-token:reader` is a
+/// role, and `secret-sync:v1.2` an image.
+const ASSIGNED: &str = concat!(
+    r#"(?:\\*["']?\s{0,8}=\s{0,8}|\\*["']\s{0,8}:\s{0,8}|\s{0,8}:\s{1,8})"#,
+    r"(?:(?i:bearer|basic|token|digest)\s+)?"
+);
 
 /// How to recognise a form, and how to judge what was found.
 struct Form {
@@ -47,58 +60,101 @@ struct Forms {
 static ANYWHERE: LazyLock<Forms> = LazyLock::new(|| Forms::new(anywhere()));
 static PROGRAMS: LazyLock<Forms> = LazyLock::new(|| Forms::new(programs()));
 
+/// Passes over one text. The second finds nothing new unless somebody nests names and secrets to
+/// see what happens; every pass leaves less that could be found.
+const PASSES_MAX: usize = 8;
+
 /// The text without its secrets; `None` if it has none.
 pub(super) fn replace(text: &str) -> Option<String> {
-    let first = ANYWHERE.replace(text);
-    let second = PROGRAMS.replace(first.as_deref().unwrap_or(text));
-    second.or(first)
+    let mut redacted: Option<String> = None;
+    for _ in 0..PASSES_MAX {
+        let before = redacted.as_deref().unwrap_or(text);
+        let first = ANYWHERE.replace(before);
+        let second = PROGRAMS.replace(first.as_deref().unwrap_or(before));
+        let Some(after) = second.or(first) else { break };
+        redacted = Some(after);
+    }
+    redacted
 }
 
-/// For each argument of a command what to put in its place, where its neighbours or its own form say so.
+/// For each argument of a command what to put in its place, where its neighbours or its own form
+/// say so.
 pub(super) fn arguments(arguments: &[&str]) -> Vec<Option<String>> {
     let mut redacted = Vec::with_capacity(arguments.len());
     let mut program = "";
     let mut before = "";
     for argument in arguments {
-        redacted.push(argument_secret(program, before, argument));
+        let hidden = argument_secret(program, before, argument);
         let name = argument.rsplit('/').next().unwrap_or(argument);
-        if PROGRAM_NAMES.contains(&name) {
+        if hidden.is_none() && !argument.starts_with('-') && PROGRAM_NAMES.contains(&name) {
             program = name;
         }
         before = argument;
+        // The rest of it may hold a secret of its own, such as a token in the place of a name.
+        redacted.push(hidden.map(|hidden| replace(&hidden).unwrap_or(hidden)));
     }
     redacted
 }
 
-const PROGRAM_NAMES: [&str; 8] =
-    ["mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "curl", "wget", "redis-cli"];
+const PROGRAM_NAMES: [&str; 8] = [
+    "mysql",
+    "mysqldump",
+    "mysqladmin",
+    "mariadb",
+    "sshpass",
+    "curl",
+    "wget",
+    "redis-cli",
+];
 
+/// A padded secret ends in `=`, so an assignment is thought of last.
 fn argument_secret(program: &str, before: &str, argument: &str) -> Option<String> {
-    if let Some((name, value)) = argument.split_once('=').filter(|(name, _)| is_plain_name(name)) {
-        return hidden_by_name(name, value).map(|hidden| format!("{name}={hidden}"));
-    }
+    let follows_flag =
+        before.starts_with('-') && !before.contains('=') && !argument.starts_with('-');
+    let by_flag = follows_flag
+        .then(|| hidden_by_name(before, argument))
+        .flatten();
+    by_flag
+        .or_else(|| program_secret(program, before, argument))
+        .or_else(|| {
+            let (name, value) = argument
+                .split_once('=')
+                .filter(|(name, _)| is_plain_name(name))?;
+            hidden_by_name(name, value).map(|hidden| format!("{name}={hidden}"))
+        })
+}
+
+/// Flags that mean a password with these programs only.
+fn program_secret(program: &str, before: &str, argument: &str) -> Option<String> {
     let hide = |secret: &str| (!tells_nothing(secret)).then(|| marker("password", secret));
     match (program, before) {
-        ("redis-cli", "-a") | ("sshpass", "-p") => return hide(argument),
+        ("redis-cli", "-a") | ("sshpass", "-p") => hide(argument),
         ("curl" | "wget", "-u" | "--user") => {
             let (user, password) = argument.split_once(':')?;
-            return Some(format!("{user}:{}", hide(password)?));
+            Some(format!("{user}:{}", hide(password)?))
         }
-        ("mysql" | "mysqldump" | "mysqladmin" | "mariadb" | "sshpass", _) if argument.starts_with("-p") => {
-            return Some(format!("-p{}", hide(argument.get(2..)?)?));
+        ("mysql" | "mysqldump" | "mysqladmin" | "mariadb" | "sshpass", _) => {
+            Some(format!("-p{}", hide(argument.strip_prefix("-p")?)?))
         }
-        _ => {}
+        _ => None,
     }
-    let follows_flag = before.starts_with('-') && !before.contains('=') && !argument.starts_with('-');
-    if follows_flag { hidden_by_name(before, argument) } else { None }
 }
 
 fn is_plain_name(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+    name.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
-fn form(kind: &'static str, pattern: impl Into<String>, judge: fn(&Found<'_>) -> Option<String>) -> Form {
-    Form { kind, pattern: pattern.into(), judge }
+fn form(
+    kind: &'static str,
+    pattern: impl Into<String>,
+    judge: fn(&Found<'_>) -> Option<String>,
+) -> Form {
+    Form {
+        kind,
+        pattern: pattern.into(),
+        judge,
+    }
 }
 
 /// In order of precedence where two forms start at the same place.
@@ -111,19 +167,44 @@ fn anywhere() -> Vec<Form> {
             format!(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?s:.*?)(?:{pem_end}|\z)"),
             always,
         ),
-        // `PRIVATE KEY` in base64, at each of the three places that it can have in a group of three bytes.
+        // `PRIVATE KEY` in base64, at each of the three places that it can have in a group of three
+        // bytes.
         form(
             "private-key",
             "[A-Za-z0-9+/]*(?:UFJJVkFURSBLRV|BSSVZBVEUgS0VZ|QUklWQVRFIEtFW)[A-Za-z0-9+/=]*",
             always,
         ),
-        form("jwt", r"\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*", always),
+        form(
+            "jwt",
+            r"\beyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*",
+            always,
+        ),
         form("aws-key", r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", always),
         form("token", vendor_tokens(), always),
-        form("token", r"\b(?<key>(?i:bearer|basic))[ +]+(?<bare>[A-Za-z0-9._~+/=-]{8,})", not_prose),
-        form("password", r#"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"']*:(?<bare>[^\s/@"']+)@"#, unless_telling_nothing),
-        form("", format!("{NAME}{ASSIGNED}{}", VALUE.replace("<>-]", "<>]")), by_name),
-        form("", format!(r"(?:^|[\s\x22'])--?{NAME}\s+{VALUE}"), by_name),
+        form(
+            "token",
+            r"\b(?<key>(?i:bearer|basic))[ +]+(?<bare>[A-Za-z0-9._~+/=-]{8,})",
+            not_prose,
+        ),
+        form(
+            "password",
+            r#"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@"']*:(?<bare>[^\s/@"']+)@"#,
+            unless_telling_nothing,
+        ),
+        form(
+            "",
+            format!("{NAME}{ASSIGNED}(?:{QUOTED}|{OPENED}(?<bare>{BARE}+))"),
+            by_name,
+        ),
+        form("", format!("{NAME}:(?:{QUOTED})"), by_name),
+        // What follows a flag and begins with a hyphen is the next flag.
+        form(
+            "",
+            format!(
+                r"(?:^|[\s\x22'])--?{NAME}\s+(?:{QUOTED}|{OPENED}(?<bare>[^\s\x22'&;|<>-]{BARE}*))"
+            ),
+            by_name,
+        ),
     ]
 }
 
@@ -134,25 +215,38 @@ fn vendor_tokens() -> &'static str {
     )
 }
 
-/// Flags that mean a password with these programs only.
+/// The same flags within one string.
 fn programs() -> Vec<Form> {
     let rest = r"[^\n;|&]*?\s";
     vec![
         form(
             "password",
-            format!(r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b{rest}-p['\x22]?(?<bare>[^\s'\x22-][^\s'\x22]*)"),
+            format!(
+                r"\b(?:mysql|mysqldump|mysqladmin|mariadb)\b{rest}-p['\x22]?(?<bare>[^\s'\x22-][^\s'\x22]*)"
+            ),
             unless_telling_nothing,
         ),
-        form("password", r"\bsshpass\s+-p\s*['\x22]?(?<bare>[^\s'\x22]+)", unless_telling_nothing),
         form(
             "password",
-            format!(r"\b(?:curl|wget)\b{rest}(?:-u|--user)[ =]?['\x22]?[^\s:'\x22]*:(?<bare>[^\s'\x22]+)"),
+            r"\bsshpass\s+-p\s*['\x22]?(?<bare>[^\s'\x22]+)",
             unless_telling_nothing,
         ),
-        form("password", format!(r"\bredis-cli\b{rest}-a\s+['\x22]?(?<bare>[^\s'\x22]+)"), unless_telling_nothing),
+        form(
+            "password",
+            format!(
+                r"\b(?:curl|wget)\b{rest}(?:-u|--user)[ =]?['\x22]?[^\s:'\x22]*:(?<bare>[^\s'\x22]+)"
+            ),
+            unless_telling_nothing,
+        ),
+        form(
+            "password",
+            format!(r"\bredis-cli\b{rest}-a\s+['\x22]?(?<bare>[^\s'\x22]+)"),
+            unless_telling_nothing,
+        ),
     ]
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one signature for every judge")]
 fn always(found: &Found<'_>) -> Option<String> {
     Some(marker(found.kind, found.secret))
 }
@@ -163,7 +257,8 @@ fn unless_telling_nothing(found: &Found<'_>) -> Option<String> {
 
 /// `Bearer authentication` is prose: credentials have digits or are long.
 fn not_prose(found: &Found<'_>) -> Option<String> {
-    let looks_random = found.secret.len() >= 20 || found.secret.bytes().any(|byte| byte.is_ascii_digit());
+    let looks_random =
+        found.secret.len() >= 20 || found.secret.bytes().any(|byte| byte.is_ascii_digit());
     looks_random.then(|| marker(found.kind, found.secret))
 }
 
@@ -172,7 +267,8 @@ fn by_name(found: &Found<'_>) -> Option<String> {
 }
 
 impl Forms {
-    /// The patterns are constants, and a test compiles them: one that did not compile would find nothing.
+    /// The patterns are constants, and a test compiles them: one that did not compile would find
+    /// nothing.
     fn new(forms: Vec<Form>) -> Self {
         let patterns: Vec<&str> = forms.iter().map(|form| form.pattern.as_str()).collect();
         let regex = Regex::new_many(&patterns).ok();
@@ -186,7 +282,9 @@ impl Forms {
         let (mut copied, mut at) = (0, 0);
         while at <= text.len() {
             regex.search_captures(&Input::new(text).range(at..), &mut captures);
-            let Some(end) = captures.get_match().map(|found| found.end()) else { break };
+            let Some(end) = captures.get_match().map(|found| found.end()) else {
+                break;
+            };
             let (span, hidden) = self.judge(text, &captures)?;
             if let Some(hidden) = hidden {
                 out.push_str(text.get(copied..span.start)?);
@@ -204,30 +302,34 @@ impl Forms {
         Some(out)
     }
 
-    /// Where the secret of a match stands, and what to put there; nothing if it turns out to be none.
+    /// Where the secret of a match stands, and what to put there; nothing if it turns out to be
+    /// none.
     fn judge(&self, text: &str, captures: &Captures) -> Option<(Span, Option<String>)> {
         let form = self.forms.get(captures.pattern()?.as_usize())?;
-        let named = SECRET_GROUPS.iter().find_map(|group| captures.get_group_by_name(group));
+        let named = SECRET_GROUPS
+            .iter()
+            .find_map(|group| captures.get_group_by_name(group));
         let span = named.or_else(|| captures.get_match().map(|found| found.span()))?;
-        let key = captures.get_group_by_name("key").and_then(|key| text.get(key.range()));
-        let found = Found { kind: form.kind, key, secret: text.get(span.range())? };
+        let key = captures
+            .get_group_by_name("key")
+            .and_then(|key| text.get(key.range()));
+        let found = Found {
+            kind: form.kind,
+            key,
+            secret: text.get(span.range())?,
+        };
         Some((span, (form.judge)(&found)))
     }
 }
 
-/// Where to search on. After a name that is none of a secret's, what was taken for its value may hold a secret itself; a
-/// marker is passed over as a whole.
+/// Where to search on. After a name that is none of a secret's, what was taken for its value may
+/// hold a secret itself; a marker is passed over as a whole.
 fn after_rejected(text: &str, captures: &Captures, span: Span, end: usize) -> usize {
-    let is_marker = text.get(span.range()).is_some_and(|secret| secret.starts_with(MARKER));
+    let is_marker = text.get(span.range()).is_some_and(is_marker);
     match captures.get_group_by_name("key") {
         Some(key) if !is_marker => key.end,
         _ => end,
     }
-}
-
-/// Whether a name of a parameter or a member may be followed by a secret, for callers outside of text.
-pub(super) fn is_secret_name(name: &str) -> bool {
-    names::secret_kind(name).is_some()
 }
 
 #[cfg(test)]

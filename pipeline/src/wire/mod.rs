@@ -1,7 +1,7 @@
 //! How an alert is written down: [`ocsf`] for machines, [`text`] for people.
 //!
-//! Both read the same [`Alert`] and add nothing to it but words. What both must agree on, how sure a finding is and what
-//! its outcome is called, stands here.
+//! Both read the same [`Alert`] and add nothing to it but words. What both must agree on, how sure
+//! a finding is and what its outcome is called, stands here.
 
 pub mod ocsf;
 pub mod text;
@@ -10,8 +10,9 @@ use crate::alert::{Alert, Outcome};
 
 /// How sure a finding is.
 ///
-/// A rule either matches or does not, so doubt comes from what could not be read: fields that were unavailable, a record
-/// that was cut, an outcome that was not logged. None of these: high; one: medium; more: low.
+/// A rule either matches or does not, so doubt comes from what could not be read: fields that were
+/// unavailable, a record that was cut, an outcome that was not logged. None of these: high; one:
+/// medium; more: low.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Confidence {
     /// `High`, `Medium`, `Low`.
@@ -24,20 +25,35 @@ pub(crate) struct Confidence {
 
 pub(crate) fn confidence(alert: &Alert) -> Confidence {
     let doubts = [
-        (!alert.unseen.is_empty(), "fields that the rule asks for were unavailable"),
+        (
+            !alert.unseen.is_empty(),
+            "fields that the rule asks for were unavailable",
+        ),
         (alert.raw.partial, "the record was cut by its source"),
-        (alert.outcome.result == "unknown", "the outcome was not logged"),
+        (
+            alert.outcome.result == "unknown",
+            "the outcome was not logged",
+        ),
     ];
-    let doubts: Vec<_> = doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, doubt)| doubt).collect();
+    let doubts: Vec<_> = doubts
+        .into_iter()
+        .filter(|(holds, _)| *holds)
+        .map(|(_, doubt)| doubt)
+        .collect();
     let (caption, id) = match doubts.len() {
         0 => ("High", 3),
         1 => ("Medium", 2),
         _ => ("Low", 1),
     };
-    Confidence { caption, id, doubts }
+    Confidence {
+        caption,
+        id,
+        doubts,
+    }
 }
 
-/// The outcome in words that read alike in a headline and in a sentence: `SUCCEEDED`, `DENIED by admission`, `FAILED 500`.
+/// The outcome in words that read alike in a headline and in a sentence: `SUCCEEDED`, `DENIED by
+/// admission`, `FAILED 500`.
 pub(crate) fn outcome_words(outcome: &Outcome) -> String {
     let words = match (outcome.result.as_str(), &outcome.denied_by, outcome.code) {
         ("success", ..) if outcome.dry_run => return "DRY RUN".to_owned(),
@@ -49,7 +65,11 @@ pub(crate) fn outcome_words(outcome: &Outcome) -> String {
         ("failed", _, None) => "FAILED".to_owned(),
         _ => "OUTCOME UNKNOWN".to_owned(),
     };
-    if outcome.dry_run { format!("{words}, DRY RUN") } else { words }
+    if outcome.dry_run {
+        format!("{words}, DRY RUN")
+    } else {
+        words
+    }
 }
 
 #[cfg(test)]

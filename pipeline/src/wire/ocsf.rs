@@ -1,26 +1,32 @@
 //! OCSF Detection Finding (class 2004) in schema 1.8.0.
 //!
-//! What has a place in the schema goes there; the rest is under `unmapped.tidewatch`. Nothing is invented: what an audit log
-//! cannot know (a risk score, a verdict, a device) is left out.
+//! What has a place in the schema goes there; the rest is under `unmapped.tidewatch`. Nothing is
+//! invented: what an audit log cannot know (a risk score, a verdict, a device) is left out.
 //!
-//! The same alert gives the same bytes, but for `metadata.processed_time`. That is why every other time is event time:
+//! The same alert gives the same bytes, but for `metadata.processed_time`. That is why every other
+//! time is event time:
 //!
-//! * `time` and `finding_info.created_time` are the first request's. The schema demands `time`; where no event told one it
-//!   is 0, which no reader takes for a date and every run agrees on, and `unmapped.tidewatch.time_unknown` says so.
+//! * `time` and `finding_info.created_time` are the first request's. The schema demands `time`;
+//!   where no event told one it is 0, which no reader takes for a date and every run agrees on, and
+//!   `unmapped.tidewatch.time_unknown` says so.
 //! * `start_time`, `end_time` and the like are left out if unknown.
 //!
 //! Three choices that a reader may wonder about:
 //!
-//! * `raw_data_hash` is, as the schema says, the hash of `raw_data`, which is redacted and may be cut; the hash of the event
-//!   as it was logged, by which it is found again, is `unmapped.tidewatch.event.sha256`.
-//! * `action_id` and `disposition_id` (profile `security_control`) tell what the API server did with the request, because
-//!   that is the control at work. `status_id` is the finding's own: new.
-//! * `finding_info.attacks` has one entry per technique and tactic, since `tactics` is deprecated in favour of `tactic`.
+//! * `raw_data_hash` is, as the schema says, the hash of `raw_data`, which is redacted and may be
+//!   cut; the hash of the event as it was logged, by which it is found again, is
+//!   `unmapped.tidewatch.event.sha256`.
+//! * `action_id` and `disposition_id` (profile `security_control`) tell what the API server did
+//!   with the request, because that is the control at work. `status_id` is the finding's own: new.
+//! * `finding_info.attacks` has one entry per technique and tactic, since `tactics` is deprecated
+//!   in favour of `tactic`.
 
 mod evidence;
 mod unmapped;
 
 pub(super) use evidence::grant;
+
+use std::fmt::Write as _;
 
 use detections::event::Envelope;
 use detections::sigma::ast::Level;
@@ -62,18 +68,22 @@ pub fn to_json(alert: &Alert, processed_time_ms: i64) -> Value {
         "unmapped": { "tidewatch": unmapped::tidewatch(alert) },
     });
     let parts = [finding, times(alert), judgement(alert), control(alert)];
-    let members = parts.into_iter().filter_map(|part| if let Value::Object(members) = part { Some(members) } else { None });
+    let members = parts.into_iter().filter_map(|part| {
+        if let Value::Object(members) = part {
+            Some(members)
+        } else {
+            None
+        }
+    });
     without_nothing(Value::Object(members.flatten().collect()))
 }
 
 /// The alert as one line of JSON, without its end of line.
 ///
-/// JSON leaves control characters above U+007F as they are; a terminal obeys some of them, so they are escaped, as are the
-/// marks that reorder text.
+/// JSON leaves control characters above U+007F as they are; a terminal obeys some of them, so they
+/// are escaped, as are the marks that reorder text.
 #[must_use]
 pub fn to_line(alert: &Alert, processed_time_ms: i64) -> String {
-    use std::fmt::Write as _;
-
     let json = to_json(alert, processed_time_ms).to_string();
     let mut line = String::with_capacity(json.len());
     for character in json.chars() {
@@ -89,12 +99,14 @@ pub fn to_line(alert: &Alert, processed_time_ms: i64) -> String {
     line
 }
 
-/// Members of objects that say nothing (null, empty lists and objects) are left out, since the schema knows no null. What
-/// stands in a list was put there on purpose.
+/// Members of objects that say nothing (null, empty lists and objects) are left out, since the
+/// schema knows no null. What stands in a list was put there on purpose.
 fn without_nothing(value: Value) -> Value {
     match value {
         Value::Object(members) => {
-            let kept = members.into_iter().map(|(key, value)| (key, without_nothing(value)));
+            let kept = members
+                .into_iter()
+                .map(|(key, value)| (key, without_nothing(value)));
             Value::Object(kept.filter(|(_, value)| !is_nothing(value)).collect())
         }
         Value::Array(items) => Value::Array(items.into_iter().map(without_nothing).collect()),
@@ -113,11 +125,27 @@ fn is_nothing(value: &Value) -> bool {
 
 /// One sentence: who did what, with which outcome, from where, how often.
 fn message(alert: &Alert) -> String {
-    let as_whom = alert.effective.as_ref().map(|effective| format!(" as {}", effective.name)).unwrap_or_default();
-    let origin = alert.source.client.as_ref().map(|client| format!(", from {client}")).unwrap_or_default();
-    let times = if alert.count > 1 { format!(", {} times", alert.count) } else { String::new() };
+    let as_whom = alert
+        .effective
+        .as_ref()
+        .map(|effective| format!(" as {}", effective.name))
+        .unwrap_or_default();
+    let origin = alert
+        .source
+        .client
+        .as_ref()
+        .map(|client| format!(", from {client}"))
+        .unwrap_or_default();
+    let times = if alert.count > 1 {
+        format!(", {} times", alert.count)
+    } else {
+        String::new()
+    };
     let outcome = outcome_words(&alert.outcome).to_lowercase();
-    format!("{}{as_whom} {}{origin}{times}: {outcome}.", alert.actor.name, alert.did)
+    format!(
+        "{}{as_whom} {}{origin}{times}: {outcome}.",
+        alert.actor.name, alert.did
+    )
 }
 
 fn milliseconds(microseconds: Option<i64>) -> Option<i64> {
@@ -126,8 +154,15 @@ fn milliseconds(microseconds: Option<i64>) -> Option<i64> {
 
 fn times(alert: &Alert) -> Value {
     let (first, last) = (milliseconds(alert.first_us), milliseconds(alert.last_us));
-    let duration = first.zip(last).map(|(first, last)| last.saturating_sub(first).max(0));
-    json!({ "time": first.unwrap_or(0), "start_time": first, "end_time": last, "duration": duration })
+    let duration = first
+        .zip(last)
+        .map(|(first, last)| last.saturating_sub(first).max(0));
+    json!({
+        "time": first.unwrap_or(0),
+        "start_time": first,
+        "end_time": last,
+        "duration": duration,
+    })
 }
 
 fn caption(level: Level) -> &'static str {
@@ -143,7 +178,9 @@ fn caption(level: Level) -> &'static str {
 /// Severity, impact, confidence. OCSF's impact starts at low, so impact 0 (inventory) is none.
 fn judgement(alert: &Alert) -> Value {
     let confidence = confidence(alert);
-    let impact = Level::ALL.into_iter().find(|level| level.points() == alert.severity.impact);
+    let impact = Level::ALL
+        .into_iter()
+        .find(|level| level.points() == alert.severity.impact);
     let impact = impact.filter(|level| *level > Level::Informational);
     json!({
         "severity_id": alert.severity.level.points() + 1,
@@ -188,10 +225,15 @@ fn cloud(alert: &Alert) -> Option<&'static str> {
 fn metadata(alert: &Alert, processed_time_ms: i64) -> Value {
     let mut profiles = vec!["security_control"];
     profiles.extend(cloud(alert).map(|_| "cloud"));
-    let cluster = (!alert.cluster.is_empty()).then(|| json!([{ "name": "cluster", "value": *alert.cluster }]));
+    let cluster = (!alert.cluster.is_empty())
+        .then(|| json!([{ "name": "cluster", "value": *alert.cluster }]));
     json!({
         "version": SCHEMA_VERSION,
-        "product": { "name": PRODUCT, "vendor_name": PRODUCT, "version": env!("CARGO_PKG_VERSION") },
+        "product": {
+            "name": PRODUCT,
+            "vendor_name": PRODUCT,
+            "version": env!("CARGO_PKG_VERSION"),
+        },
         "uid": alert.uid,
         "profiles": profiles,
         "processed_time": processed_time_ms,
@@ -207,13 +249,19 @@ fn metadata(alert: &Alert, processed_time_ms: i64) -> Value {
 }
 
 fn timestamp(microseconds: i64) -> Option<String> {
-    jiff::Timestamp::from_microsecond(microseconds).ok().map(|time| time.to_string())
+    jiff::Timestamp::from_microsecond(microseconds)
+        .ok()
+        .map(|time| time.to_string())
 }
 
 fn finding_info(alert: &Alert) -> Value {
     let rule = &*alert.rule;
     let (first, last) = (milliseconds(alert.first_us), milliseconds(alert.last_us));
-    let tactics = rule.tactics.iter().filter_map(|id| catalog::tactic(*id)).map(|tactic| tactic.name);
+    let tactics = rule
+        .tactics
+        .iter()
+        .filter_map(|id| catalog::tactic(*id))
+        .map(|tactic| tactic.name);
     json!({
         "uid": alert.uid,
         "title": rule.title,
@@ -236,22 +284,30 @@ fn remediation(rule: &RuleInfo) -> Option<Value> {
     (!desc.is_empty()).then(|| json!({ "desc": desc, "references": rule.references }))
 }
 
-/// One entry per technique and tagged tactic that it serves; techniques without one and tactics without technique stand
-/// alone.
+/// One entry per technique and tagged tactic that it serves; techniques without one and tactics
+/// without technique stand alone.
 fn attacks(rule: &RuleInfo) -> Vec<Value> {
     let mut attacks = Vec::new();
     let mut served: Vec<TacticId> = Vec::new();
     for id in &rule.techniques {
         let id = catalog::current(*id);
         let known = catalog::technique(id);
-        let tactics: Vec<TacticId> = rule.tactics.iter().copied().filter(|tactic| serves(known, *tactic)).collect();
+        let tactics: Vec<TacticId> = rule
+            .tactics
+            .iter()
+            .copied()
+            .filter(|tactic| serves(known, *tactic))
+            .collect();
         if tactics.is_empty() {
             attacks.push(attack(Some(id), None));
         }
         attacks.extend(tactics.iter().map(|tactic| attack(Some(id), Some(*tactic))));
         served.extend(tactics);
     }
-    let alone = rule.tactics.iter().filter(|tactic| !served.contains(tactic));
+    let alone = rule
+        .tactics
+        .iter()
+        .filter(|tactic| !served.contains(tactic));
     attacks.extend(alone.map(|tactic| attack(None, Some(*tactic))));
     attacks
 }
@@ -273,7 +329,10 @@ fn attack(technique: Option<TechniqueId>, tactic: Option<TacticId>) -> Value {
         attack.insert("tactic".to_owned(), named);
     }
     if let Some(id) = technique {
-        attack.insert("technique".to_owned(), named_technique(id.parent().unwrap_or(id)));
+        attack.insert(
+            "technique".to_owned(),
+            named_technique(id.parent().unwrap_or(id)),
+        );
         if id.is_subtechnique() {
             attack.insert("sub_technique".to_owned(), named_technique(id));
         }
@@ -293,7 +352,10 @@ fn named_technique(id: TechniqueId) -> Value {
 
 fn sha256(text: &str) -> Option<Value> {
     let digest = Sha256::digest(text.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = digest.iter().fold(String::new(), |mut hex, byte| {
+        let _infallible = write!(hex, "{byte:02x}");
+        hex
+    });
     (!text.is_empty()).then(|| json!({ "algorithm": "SHA-256", "algorithm_id": 3, "value": hex }))
 }
 

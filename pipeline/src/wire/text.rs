@@ -1,8 +1,10 @@
-//! The form for people: what happened, who, from where, why it was possible, how bad, how sure, what to do.
+//! The form for people: what happened, who, from where, why it was possible, how bad, how sure,
+//! what to do.
 //!
-//! The reader is tired and has many of these before them. So the order never changes, a line that would say nothing is
-//! left out, and what an attacker wrote is shown as text: control characters, marks that reorder text and invisible ones
-//! are escaped in every word that is printed, since every word goes through [`safe`].
+//! The reader is tired and has many of these before them. So the order never changes, a line that
+//! would say nothing is left out, and what an attacker wrote is shown as text: control characters,
+//! marks that reorder text and invisible ones are escaped in every word that is printed, since
+//! every word goes through [`safe`].
 
 mod page;
 mod words;
@@ -11,10 +13,10 @@ use anstyle::{AnsiColor, Color, Effects};
 use detections::sigma::ast::Level;
 
 use super::{confidence, outcome_words};
-use crate::alert::Alert;
+use crate::alert::{Alert, Evidence};
 use page::Page;
-pub use page::safe;
 pub(crate) use page::is_deceptive;
+pub use page::safe;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,13 +27,19 @@ pub struct Style {
     pub width: usize,
     /// Whether times show their date; history of a single day does without.
     pub date: bool,
-    /// Also shows every matched line, what would silence the alert, known false alarms, and where the record is.
+    /// Also shows every matched line, what would silence the alert, known false alarms, and where
+    /// the record is.
     pub verbose: bool,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { colour: false, width: 100, date: true, verbose: false }
+        Self {
+            colour: false,
+            width: 100,
+            date: true,
+            verbose: false,
+        }
     }
 }
 
@@ -44,13 +52,22 @@ pub fn time(microseconds: i64) -> String {
 /// Matched lines that are shown if nothing else tells what was found.
 const MATCHED_MAX: usize = 4;
 
+/// Actions that are shown; the rule's page has them all.
+const ACTIONS_MAX: usize = 3;
+
+/// The cluster of logs that do not name theirs: saying so would say nothing.
+const UNNAMED_CLUSTER: &str = "default";
+
 /// The alert for people, on several lines, without the last end of line.
 #[must_use]
 pub fn render(alert: &Alert, style: &Style) -> String {
     let mut page = Page::new(style);
     headline(alert, style, &mut page);
     page.labelled("who", &words::who(&alert.actor));
-    page.labelled("as", &alert.effective.as_ref().map(words::who).unwrap_or_default());
+    page.labelled(
+        "as",
+        &alert.effective.as_ref().map(words::who).unwrap_or_default(),
+    );
     page.labelled("from", &words::origin(&alert.source));
     page.labelled("did", &words::deed(alert));
     page.labelled("answer", &words::answer(&alert.outcome));
@@ -60,20 +77,30 @@ pub fn render(alert: &Alert, style: &Style) -> String {
     matched(alert, style, &mut page);
     page.labelled("unseen", &unseen(alert));
     page.labelled("why", &alert.rule.why);
-    page.labelled("do", &alert.rule.response.join("; "));
+    for (index, action) in alert.rule.response.iter().take(ACTIONS_MAX).enumerate() {
+        page.labelled(if index == 0 { "do" } else { "" }, &format!("{}. {action}", index + 1));
+    }
     if style.verbose {
         details(alert, &mut page);
     }
-    page.line(&words::techniques(&alert.rule));
+    page.list(&words::techniques(&alert.rule));
     page.finish()
 }
 
 /// The alert on one line, in columns that are apart by two blanks.
 #[must_use]
 pub fn render_line(alert: &Alert) -> String {
-    let time = alert.first_us.and_then(|time| words::time(time, true)).unwrap_or_else(|| "time unknown".to_owned());
-    let origin = alert.source.client.as_ref().map(|client| format!("  from {client}")).unwrap_or_default();
-    let cluster = if alert.cluster.is_empty() { String::new() } else { format!("  in {}", alert.cluster) };
+    let time = alert
+        .first_us
+        .and_then(|time| words::time(time, true))
+        .unwrap_or_else(|| "time unknown".to_owned());
+    let origin = alert
+        .source
+        .client
+        .as_ref()
+        .map(|client| format!("  from {client}"))
+        .unwrap_or_default();
+    let cluster = cluster(alert, "  ");
     let line = format!(
         "{time}  {:<13}  {}  {}  ×{}  {}: {}{origin}{cluster}",
         alert.severity.level.as_str(),
@@ -92,13 +119,17 @@ fn headline(alert: &Alert, style: &Style, page: &mut Page<'_>) {
         "denied" | "failed" => anstyle::Style::new(),
         _ => bold,
     };
-    let cluster = if alert.cluster.is_empty() { String::new() } else { format!("  in {}", alert.cluster) };
     let plain = anstyle::Style::new();
     page.headline(&[
-        (alert.severity.level.as_str().to_uppercase(), colour(alert.severity.level)),
-        (format!("  {}", alert.rule.title), bold),
-        (format!("  {}", outcome_words(&alert.outcome)), outcome),
-        (format!("  {}  {}{cluster}", words::when(alert, style.date), words::times(alert, style.date)), plain),
+        (
+            alert.severity.level.as_str().to_uppercase(),
+            colour(alert.severity.level),
+        ),
+        (alert.rule.title.clone(), bold),
+        (outcome_words(&alert.outcome), outcome),
+        (words::when(alert, style.date), plain),
+        (words::times(alert, style.date), plain),
+        (cluster(alert, ""), plain),
     ]);
 }
 
@@ -119,7 +150,11 @@ fn colour(level: Level) -> anstyle::Style {
 fn score(alert: &Alert) -> String {
     let severity = &alert.severity;
     let signed = |points: i8| points.to_string().replace('-', "−");
-    let reasons = if severity.reasons.is_empty() { String::new() } else { format!(" ({})", severity.reasons.join("; ")) };
+    let reasons = if severity.reasons.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", severity.reasons.join("; "))
+    };
     let sure = confidence(alert).caption.to_lowercase();
     format!(
         "impact {} + outcome {} + actor {} → {}{reasons} · confidence {sure}",
@@ -132,20 +167,36 @@ fn score(alert: &Alert) -> String {
 
 /// The rule's matched lines, where no decoded facts say it better, and always if asked for.
 fn matched(alert: &Alert, style: &Style, page: &mut Page<'_>) {
-    let shown = match (style.verbose, alert.details.is_empty()) {
-        (true, _) => alert.evidence.len(),
-        (false, true) => MATCHED_MAX,
-        (false, false) => 0,
+    // The deed tells the verb and the object already.
+    let is_told = |evidence: &&Evidence| {
+        evidence.field == "verb" || evidence.field.starts_with("objectRef.")
     };
-    for evidence in alert.evidence.iter().take(shown) {
+    let telling = || alert.evidence.iter().filter(|evidence| !is_told(evidence));
+    let shown: Vec<&Evidence> = match (style.verbose, alert.details.is_empty()) {
+        (true, _) => alert.evidence.iter().collect(),
+        (false, true) => telling().take(MATCHED_MAX).collect(),
+        (false, false) => Vec::new(),
+    };
+    for evidence in shown {
         page.labelled("matched", &words::matched(evidence));
     }
+}
+
+/// ` in prod`, with `before` in front; empty where the log names no cluster.
+fn cluster(alert: &Alert, before: &str) -> String {
+    if alert.cluster.is_empty() || *alert.cluster == *UNNAMED_CLUSTER {
+        return String::new();
+    }
+    format!("{before}in {}", alert.cluster)
 }
 
 fn unseen(alert: &Alert) -> String {
     let mut parts = Vec::new();
     if !alert.unseen.is_empty() {
-        parts.push(format!("{}: unavailable in this event", alert.unseen.join(", ")));
+        parts.push(format!(
+            "{}: unavailable in this event",
+            alert.unseen.join(", ")
+        ));
     }
     if alert.raw.partial {
         parts.push("the record was cut by its source".to_owned());
@@ -157,7 +208,13 @@ fn details(alert: &Alert, page: &mut Page<'_>) {
     page.labelled("benign", &alert.rule.false_positives.join("; "));
     page.verbatim("silence", &alert.silence);
     page.labelled("links", &alert.rule.references.join(" "));
-    page.labelled("record", &format!("{} at byte {}, finding {}", alert.raw.input, alert.raw.offset, alert.uid));
+    page.labelled(
+        "record",
+        &format!(
+            "{} at byte {}, finding {}",
+            alert.raw.input, alert.raw.offset, alert.uid
+        ),
+    );
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! `tidewatch rules explain`: a rule's page, or why it matches an event.
 
-use std::fs::File;
 use std::io::{Cursor, Read, Write};
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use detections::bundled;
 use detections::event::{Event, Settings};
 use detections::reference::{self, Explanation, Seen, Step};
@@ -12,6 +11,7 @@ use detections::sigma::ast::Rule;
 use detections::truth::Truth;
 use pipeline::decode::{Decoder, Item};
 use pipeline::rules::LoadedRules;
+use pipeline::source::input::Input;
 use pipeline::wire::text::safe;
 
 use crate::exit::Exit;
@@ -44,11 +44,11 @@ fn show_page(rule: &Rule, out: &mut impl Write) -> std::io::Result<()> {
 
 fn read_events(argument: &str) -> anyhow::Result<Vec<Event>> {
     let input: Box<dyn Read> = if argument == "-" {
-        Box::new(std::io::stdin())
+        Box::new(Input::stdin()?)
     } else if argument.trim_start().starts_with('{') {
         Box::new(Cursor::new(argument.to_owned()))
     } else {
-        Box::new(File::open(argument).with_context(|| format!("cannot open {argument}"))?)
+        Box::new(Input::open(argument)?)
     };
     let mut decoder = Decoder::new(input, "default".into());
     let settings = Arc::new(Settings::default());

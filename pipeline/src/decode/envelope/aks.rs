@@ -1,9 +1,10 @@
 //! Azure Kubernetes Service: diagnostic records.
 //!
-//! The same log reaches people in three forms. Event Hubs, storage and partner exports carry `{"category":"kube-audit",
-//! "properties":{"log":"{…}"}}`; the old Log Analytics table has the text in a column `log_s`; the resource-specific tables
-//! `AKSAudit` and `AKSAuditAdmin` have a column per field. Azure cuts the text at 16 KiB, or the whole record at its own
-//! limit; both are salvaged. The other categories of an AKS cluster are ignored by name.
+//! The same log reaches people in three forms. Event Hubs, storage and partner exports carry
+//! `{"category":"kube-audit", "properties":{"log":"{…}"}}`; the old Log Analytics table has the
+//! text in a column `log_s`; the resource-specific tables `AKSAudit` and `AKSAuditAdmin` have a
+//! column per field. Azure cuts the text at 16 KiB, or the whole record at its own limit; both are
+//! salvaged. The other categories of an AKS cluster are ignored by name.
 
 use detections::event::Envelope;
 
@@ -67,21 +68,33 @@ const COLUMNS: [(&str, &str); 11] = [
 
 /// Whether the record is one of Azure's, of whatever service.
 pub(super) fn is_record(shape: &Shape) -> bool {
-    let diagnostic = shape.mentions(Key::AzureLog) && (shape.mentions(Key::OperationName) || shape.mentions(Key::ResourceId));
-    shape.mentions(Key::Category) || shape.mentions(Key::AksColumn) || shape.mentions(Key::AzureLog) || diagnostic
+    let diagnostic = shape.mentions(Key::AzureLog)
+        && (shape.mentions(Key::OperationName) || shape.mentions(Key::ResourceId));
+    shape.mentions(Key::Category)
+        || shape.mentions(Key::AksColumn)
+        || shape.mentions(Key::AzureLog)
+        || diagnostic
 }
 
 pub(super) fn judge(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     let [category, category_column] = fields(record.bytes, &["category", "Category"]);
-    let category = first(&[category, category_column]).and_then(Raw::text).unwrap_or_default();
-    let known = |names: &[&'static str]| names.iter().find(|name| name.eq_ignore_ascii_case(&category)).copied();
+    let category = first(&[category, category_column])
+        .and_then(Raw::text)
+        .unwrap_or_default();
+    let known = |names: &[&'static str]| {
+        names
+            .iter()
+            .find(|name| name.eq_ignore_ascii_case(&category))
+            .copied()
+    };
     if let Some(name) = known(&OTHER) {
         return Verdict::Ignored(IgnoredReason::AksCategory(name));
     }
     if known(&ACTIVITY).is_some() {
         return Verdict::Rejected(RejectReason::AzureActivity);
     }
-    // A row of a resource-specific table has no category, and a selection of columns may have lost it.
+    // A row of a resource-specific table has no category, and a selection of columns may have lost
+    // it.
     if !category.is_empty() && known(&AUDIT).is_none() {
         return Verdict::Rejected(RejectReason::NotAnAuditEvent);
     }
@@ -95,33 +108,57 @@ pub(super) fn judge(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
 fn log(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     let [properties, log_s] = fields(record.bytes, &["properties", "log_s"]);
     let [inner] = fields_of(properties.filter(|value| value.is_object()), &["log"]);
-    // Some exporters write `properties` itself as text; it is framed anew and comes back with its `log`.
+    // Some exporters write `properties` itself as text; it is framed anew and comes back with its
+    // `log`.
     let as_text = properties.filter(|value| value.is_string());
-    let Some(log) = first(&[inner, log_s, as_text]).filter(|log| log.is_string() || log.is_container()) else {
+    let Some(log) =
+        first(&[inner, log_s, as_text]).filter(|log| log.is_string() || log.is_container())
+    else {
         let cut = record.frame.shape.fault.is_some();
-        return Verdict::Rejected(if cut { RejectReason::CutTooEarly } else { RejectReason::Empty });
+        return Verdict::Rejected(if cut {
+            RejectReason::CutTooEarly
+        } else {
+            RejectReason::Empty
+        });
     };
     unescape(log, &mut workspace.scratch);
     Verdict::Wrapped(wrapping(record, workspace))
 }
 
 fn wrapping(record: Record<'_>, workspace: &mut Workspace) -> Wrapping {
-    let names = ["resourceId", "ResourceId", "_ResourceId", "time", "TimeGenerated"];
+    let names = [
+        "resourceId",
+        "ResourceId",
+        "_ResourceId",
+        "time",
+        "TimeGenerated",
+    ];
     let [id, id_column, id_hidden, time, time_column] = fields(record.bytes, &names);
     let id = first(&[id, id_column, id_hidden]).and_then(Raw::text);
-    let cluster = id.and_then(|id| cluster(&id, workspace)).or_else(|| cluster_of(record.context, workspace));
+    let cluster = id
+        .and_then(|id| cluster(&id, workspace))
+        .or_else(|| cluster_of(record.context, workspace));
     let time_us = time::micros(first(&[time, time_column]));
-    Wrapping { envelope: Some(Envelope::Aks), cluster, time_us, partial: false }
+    Wrapping {
+        envelope: Some(Envelope::Aks),
+        cluster,
+        time_us,
+        partial: false,
+    }
 }
 
 fn cluster_of(context: &Context, workspace: &mut Workspace) -> Option<std::sync::Arc<str>> {
     cluster(&context.resource_id, workspace)
 }
 
-/// The last part of the resource id, in lower case: Azure ids ignore case, and Event Hubs writes them in upper case where
-/// Log Analytics has lower case. One cluster must have one name.
+/// The last part of the resource id, in lower case: Azure ids ignore case, and Event Hubs writes
+/// them in upper case where Log Analytics has lower case. One cluster must have one name.
 fn cluster(resource_id: &str, workspace: &mut Workspace) -> Option<std::sync::Arc<str>> {
-    let name = resource_id.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let name = resource_id
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .unwrap_or_default();
     workspace.cluster(&name.to_ascii_lowercase())
 }
 
@@ -129,7 +166,13 @@ fn cluster(resource_id: &str, workspace: &mut Workspace) -> Option<std::sync::Ar
 fn columns(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     let wrapping = wrapping(record, workspace);
     let values = fields(record.bytes, &COLUMNS.map(|(column, _)| column));
-    let names = ["RequestObject", "ResponseObject", "RequestReceivedTime", "StageReceivedTime", "Annotations"];
+    let names = [
+        "RequestObject",
+        "ResponseObject",
+        "RequestReceivedTime",
+        "StageReceivedTime",
+        "Annotations",
+    ];
     let [request, response, received, stage_time, annotations] = fields(record.bytes, &names);
     let mut document = Document::open(&mut workspace.scratch);
     document.raw("kind", Some(b"\"Event\""));
@@ -139,9 +182,20 @@ fn columns(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     }
     let skipped = |body: Option<Raw<'_>>| body.is_some_and(|body| body.bytes == SKIPPED_BODY);
     let truncated = skipped(request) || skipped(response);
-    dynamic(&mut document, "requestObject", request.filter(|_| !skipped(request)));
-    dynamic(&mut document, "responseObject", response.filter(|_| !skipped(response)));
-    document.raw("requestReceivedTimestamp", time::rfc3339(received).as_deref());
+    dynamic(
+        &mut document,
+        "requestObject",
+        request.filter(|_| !skipped(request)),
+    );
+    dynamic(
+        &mut document,
+        "responseObject",
+        response.filter(|_| !skipped(response)),
+    );
+    document.raw(
+        "requestReceivedTimestamp",
+        time::rfc3339(received).as_deref(),
+    );
     document.raw("stageTimestamp", time::rfc3339(stage_time).as_deref());
     let mut text = Vec::new();
     if let Some(raw) = annotations {
@@ -151,11 +205,15 @@ fn columns(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
         if is_json(&text) {
             inner.members(text.trim_ascii());
         }
-        // A body that is too large is lost as if the API server had truncated the event, and rules know that by this.
+        // A body that is too large is lost as if the API server had truncated the event, and rules
+        // know that by this.
         inner.text("audit.k8s.io/truncated", truncated.then_some("true"));
     });
     document.close();
-    Verdict::Written(Wrapping { partial: record.frame.cut || record.frame.shape.fault.is_some(), ..wrapping })
+    Verdict::Written(Wrapping {
+        partial: record.frame.cut || record.frame.shape.fault.is_some(),
+        ..wrapping
+    })
 }
 
 /// A dynamic column is an object, or text that holds one, depending on who exported it.

@@ -55,7 +55,10 @@ impl<'a> Document<'a> {
 
     /// The members of an object that is JSON already.
     pub(super) fn members(&mut self, object: &[u8]) {
-        let inner = object.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}")).unwrap_or_default();
+        let inner = object
+            .strip_prefix(b"{")
+            .and_then(|rest| rest.strip_suffix(b"}"))
+            .unwrap_or_default();
         if !inner.trim_ascii().is_empty() {
             self.comma();
             self.out.extend_from_slice(inner);
@@ -109,6 +112,9 @@ mod tests {
         document.list_of_one("f", Some(b"\"g\""));
         document.close();
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
-        assert_eq!(value, serde_json::json!({"a":[1],"b":"x\"\\\n\u{1}ä","c":{"d":1,"e":-2},"f":["g"]}));
+        assert_eq!(
+            value,
+            serde_json::json!({"a":[1],"b":"x\"\\\n\u{1}ä","c":{"d":1,"e":-2},"f":["g"]})
+        );
     }
 }

@@ -7,8 +7,9 @@
 //!                                             └─ anything else ──────────────▶ rejected or ignored, with the reason
 //! ```
 //!
-//! Each record is judged by itself: a file may mix all forms. What the containers around it say is only asked where the
-//! record is silent. A record that was cut is salvaged if what is left says at least what was asked for.
+//! Each record is judged by itself: a file may mix all forms. What the containers around it say is
+//! only asked where the record is silent. A record that was cut is salvaged if what is left says at
+//! least what was asked for.
 
 mod aks;
 mod document;
@@ -25,9 +26,11 @@ use detections::json::Fault;
 use super::framing::context::Context;
 use super::framing::shape::{Api, Key, Kind, Shape};
 use super::framing::{Frame, FrameKind};
+use super::limits::BUFFER_BYTES;
 use super::reason::{IgnoredReason, RejectReason};
 
-/// What an envelope says about the event in it; what it does not say is taken from what is around it.
+/// What an envelope says about the event in it; what it does not say is taken from what is around
+/// it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wrapping {
     pub(super) envelope: Option<Envelope>,
@@ -68,6 +71,12 @@ pub(super) struct Workspace {
 }
 
 impl Workspace {
+    /// Empties the scratch, and gives its memory back if a huge record made it large.
+    pub(super) fn reset(&mut self) {
+        self.scratch.clear();
+        self.scratch.shrink_to(BUFFER_BYTES);
+    }
+
     fn cluster(&mut self, name: &str) -> Option<Arc<str>> {
         if name.is_empty() {
             return None;
@@ -84,20 +93,28 @@ pub(super) fn judge(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     match record.frame.kind {
         FrameKind::EmptyList => return Verdict::Ignored(IgnoredReason::EmptyList),
         FrameKind::BehindCut => return Verdict::Rejected(RejectReason::BehindCut),
-        FrameKind::Junk if std::str::from_utf8(record.bytes).is_ok() => {
-            return Verdict::Rejected(RejectReason::NotAnObject);
-        }
-        FrameKind::Junk => return Verdict::Rejected(RejectReason::NotUtf8),
+        FrameKind::Junk => return Verdict::Rejected(junk(record.bytes)),
         FrameKind::Object => {}
     }
     let Some(valid) = valid_prefix(record) else {
         return Verdict::Rejected(RejectReason::NotUtf8);
     };
-    let record = Record { bytes: record.bytes.get(..valid).unwrap_or_default(), ..record };
+    let record = Record {
+        bytes: record.bytes.get(..valid).unwrap_or_default(),
+        ..record
+    };
     if let Some(Fault::Syntax { at }) = record.frame.shape.fault {
         return Verdict::Rejected(RejectReason::MalformedJson { offset: at as u64 });
     }
     judge_object(record, workspace)
+}
+
+/// The last character may be torn, since only the start of a large piece is kept.
+fn junk(bytes: &[u8]) -> RejectReason {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_some() => RejectReason::NotUtf8,
+        _ => RejectReason::NotAnObject,
+    }
 }
 
 /// How much of the record is valid: all of it, but for a character that a cut went through.
@@ -129,28 +146,30 @@ fn judge_object(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     }
     Verdict::Rejected(match shape {
         _ if shape.mentions(Key::Tables) => RejectReason::LogAnalyticsTable,
-        Shape { kind: Kind::EventList, .. } => RejectReason::Empty,
+        Shape {
+            kind: Kind::EventList,
+            ..
+        } => RejectReason::Empty,
         Shape { fault: Some(_), .. } => RejectReason::CutTooEarly,
         _ => RejectReason::NotAnAuditEvent,
     })
 }
 
-/// An event says so, or is an element of an audit event list, or looks like one: people shorten events by hand.
+/// An event says so, or is an element of an audit event list, or looks like one: people shorten
+/// events by hand.
 fn is_native(shape: &Shape, context: &Context) -> bool {
-    let says_so = shape.api == Api::Audit && matches!(shape.kind, Kind::Event | Kind::Absent);
-    if says_so {
-        return true;
-    }
-    let possible = matches!(shape.kind, Kind::Event | Kind::Absent) && matches!(shape.api, Api::Absent | Api::Other);
-    if !possible || shape.mentions(Key::Involved) {
+    if !matches!(shape.kind, Kind::Event | Kind::Absent) || shape.mentions(Key::Involved) {
         return false;
     }
     let has = |keys: &[Key]| keys.iter().any(|key| shape.keys.has(*key));
+    let asked = has(&[Key::Verb]) && has(&[Key::User, Key::ObjectRef, Key::RequestUri]);
     let listed = context.kind == Kind::EventList && context.api == Api::Audit;
-    match shape.kind {
-        Kind::Event => has(&[Key::Verb, Key::RequestUri, Key::AuditId]),
+    match shape.api {
+        Api::Audit => true,
+        Api::Events => asked,
+        _ if shape.kind == Kind::Event => has(&[Key::Verb, Key::RequestUri, Key::AuditId]),
         _ if listed => has(&[Key::Verb, Key::RequestUri, Key::AuditId, Key::Stage]),
-        _ => has(&[Key::Verb]) && has(&[Key::User, Key::ObjectRef, Key::RequestUri]),
+        _ => asked,
     }
 }
 
@@ -160,7 +179,10 @@ fn native(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     if cut && !shape.keys.has(Key::Verb) && !shape.keys.has(Key::RequestUri) {
         return Verdict::Rejected(RejectReason::CutTooEarly);
     }
-    let mut wrapping = Wrapping { partial: cut, ..Wrapping::default() };
+    let mut wrapping = Wrapping {
+        partial: cut,
+        ..Wrapping::default()
+    };
     if let Some(prefix) = record.frame.prefix {
         wrapping.time_us = Some(prefix.time_us);
         wrapping.envelope = (!prefix.container).then_some(Envelope::Eks);

@@ -13,7 +13,11 @@ fn event(entry: &Value) -> (Value, String, bool) {
     match decoder.next().unwrap() {
         Some(Item::Event(event)) => {
             assert_eq!(event.origin.envelope.as_str(), "gke");
-            (serde_json::from_slice(event.bytes).unwrap(), event.origin.cluster.to_string(), event.origin.partial)
+            (
+                serde_json::from_slice(event.bytes).unwrap(),
+                event.origin.cluster.to_string(),
+                event.origin.partial,
+            )
         }
         other => panic!("{other:?}"),
     }
@@ -21,7 +25,10 @@ fn event(entry: &Value) -> (Value, String, bool) {
 
 fn rejected(entry: &Value) -> &'static str {
     let text = entry.to_string();
-    match Decoder::new(text.as_bytes(), Arc::from("default")).next().unwrap() {
+    match Decoder::new(text.as_bytes(), Arc::from("default"))
+        .next()
+        .unwrap()
+    {
         Some(Item::Rejected(rejected)) => rejected.reason.as_str(),
         other => panic!("{other:?}"),
     }
@@ -90,25 +97,58 @@ fn codes_become_http_statuses() {
     };
     assert_eq!(status("get", json!({})), json!({"code": 200}));
     assert_eq!(status("create", json!({})), json!({"code": 201}));
-    assert_eq!(status("get", json!({"code": 7, "message": "no"})), json!({"message": "no", "code": 403}));
-    for (grpc, http) in [(3, 400), (4, 504), (5, 404), (6, 409), (8, 429), (9, 400), (10, 409), (13, 500), (14, 503), (16, 401)] {
-        assert_eq!(status("get", json!({"code": grpc}))["code"], http, "gRPC {grpc}");
+    assert_eq!(
+        status("get", json!({"code": 7, "message": "no"})),
+        json!({"message": "no", "code": 403})
+    );
+    for (grpc, http) in [
+        (3, 400),
+        (4, 504),
+        (5, 404),
+        (6, 409),
+        (8, 429),
+        (9, 400),
+        (10, 409),
+        (13, 500),
+        (14, 503),
+        (16, 401),
+    ] {
+        assert_eq!(
+            status("get", json!({"code": grpc}))["code"],
+            http,
+            "gRPC {grpc}"
+        );
     }
-    assert_eq!(status("get", json!({"code": "x", "message": "no"})), json!({"message": "no"}));
-    assert_eq!(status("get", Value::Null), json!({"code": 200}), "an answer without a status is a success");
+    assert_eq!(
+        status("get", json!({"code": "x", "message": "no"})),
+        json!({"message": "no"})
+    );
+    assert_eq!(
+        status("get", Value::Null),
+        json!({"code": 200}),
+        "an answer without a status is a success"
+    );
 }
 
 #[test]
 fn a_status_as_response_says_more_than_the_code() {
     let mut entry = entry();
-    let status = json!({"kind": "Status", "status": "Failure", "reason": "AlreadyExists", "code": 409});
+    let status =
+        json!({"kind": "Status", "status": "Failure", "reason": "AlreadyExists", "code": 409});
     entry["protoPayload"]["response"] = status.clone();
     entry["protoPayload"]["status"] = json!({"code": 10});
     let (found, _, _) = event(&entry);
-    assert_eq!((&found["responseStatus"], &found["responseObject"]), (&status, &status));
+    assert_eq!(
+        (&found["responseStatus"], &found["responseObject"]),
+        (&status, &status)
+    );
     entry["protoPayload"]["response"] = json!({"status": "Failure"});
     entry["protoPayload"]["status"] = json!({});
-    assert_eq!(event(&entry).0["responseStatus"], json!({"status": "Failure"}), "failed, nobody knows how");
+    assert_eq!(
+        event(&entry).0["responseStatus"],
+        json!({"status": "Failure"}),
+        "failed, nobody knows how"
+    );
 }
 
 #[test]
@@ -122,7 +162,10 @@ fn without_status_and_answer_the_outcome_is_unknown_unless_it_was_refused() {
     entry.as_object_mut().unwrap().remove("labels");
     let (found, _, _) = event(&entry);
     assert_eq!(found["responseStatus"], json!({"code": 403}));
-    assert_eq!(found["annotations"], json!({"authorization.k8s.io/decision": "forbid"}));
+    assert_eq!(
+        found["annotations"],
+        json!({"authorization.k8s.io/decision": "forbid"})
+    );
     assert_eq!(found["level"], "Request");
 }
 
@@ -135,13 +178,17 @@ fn operations_are_stages() {
     assert_eq!(event(&entry).0["stage"], "ResponseComplete");
     entry["operation"] = json!({});
     let (found, _, _) = event(&entry);
-    assert_eq!((&found["stage"], &found["auditID"]), (&json!("ResponseComplete"), &json!("insert-1")));
+    assert_eq!(
+        (&found["stage"], &found["auditID"]),
+        (&json!("ResponseComplete"), &json!("insert-1"))
+    );
 }
 
 #[test]
 fn times_come_from_where_they_are_told_best() {
     let mut entry = entry();
-    entry["protoPayload"]["requestMetadata"]["requestAttributes"] = json!({"time": "2026-01-01T00:00:01.25Z"});
+    entry["protoPayload"]["requestMetadata"]["requestAttributes"] =
+        json!({"time": "2026-01-01T00:00:01.25Z"});
     let (found, _, _) = event(&entry);
     assert_eq!(found["requestReceivedTimestamp"], "2026-01-01T00:00:01.25Z");
     assert_eq!(found["stageTimestamp"], "2026-01-01T00:00:01.5Z");
@@ -155,7 +202,10 @@ fn dry_runs_and_split_entries() {
     entry["labels"]["command.gke.io/dryRun"] = json!("All");
     entry["split"] = json!({"uid": "1", "index": 0, "totalSplits": 2});
     let (found, _, partial) = event(&entry);
-    assert_eq!(found["requestURI"], "/api/v1/namespaces/web/pods?dryRun=All");
+    assert_eq!(
+        found["requestURI"],
+        "/api/v1/namespaces/web/pods?dryRun=All"
+    );
     assert!(partial);
 }
 
@@ -164,10 +214,19 @@ fn other_services_are_refused() {
     let mut other = entry();
     other["protoPayload"]["serviceName"] = json!("container.googleapis.com");
     assert_eq!(rejected(&other), "gke_other_service");
-    assert_eq!(rejected(&json!({"protoPayload": {"serviceName": "k8s.io"}})), "empty");
+    assert_eq!(
+        rejected(&json!({"protoPayload": {"serviceName": "k8s.io"}})),
+        "empty"
+    );
     assert_eq!(rejected(&json!({"protoPayload": {}})), "not_an_audit_event");
-    assert_eq!(rejected(&json!({"protoPayload": null})), "not_an_audit_event");
-    assert_eq!(rejected(&json!({"protoPayload": {"methodName": "compute.instances.list"}})), "gke_other_service");
+    assert_eq!(
+        rejected(&json!({"protoPayload": null})),
+        "not_an_audit_event"
+    );
+    assert_eq!(
+        rejected(&json!({"protoPayload": {"methodName": "compute.instances.list"}})),
+        "gke_other_service"
+    );
 }
 
 #[test]
@@ -178,10 +237,17 @@ fn a_cut_entry_is_salvaged_from_its_method_on() {
         let item = decoder.next().unwrap().unwrap();
         match item {
             Item::Event(event) => {
-                assert!(event.origin.partial && text[..end].contains("io.k8s.core.v1.pods.create\""));
+                assert!(
+                    event.origin.partial && text[..end].contains("io.k8s.core.v1.pods.create\"")
+                );
                 assert!(serde_json::from_slice::<Value>(event.bytes).is_ok());
             }
-            Item::Rejected(rejected) => assert_eq!(rejected.reason.as_str(), "cut_too_early", "{}", &text[..end]),
+            Item::Rejected(rejected) => assert_eq!(
+                rejected.reason.as_str(),
+                "cut_too_early",
+                "{}",
+                &text[..end]
+            ),
             Item::Ignored(reason) => panic!("{reason}"),
         }
     }

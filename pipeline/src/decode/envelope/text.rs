@@ -28,13 +28,25 @@ impl<'a> Raw<'a> {
 
     /// The string that this is, if it is whole.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
-        if self.cut { None } else { json::string(self.bytes) }
+        if self.cut {
+            None
+        } else {
+            json::string(self.bytes)
+        }
     }
 
     /// The integer that this is, also as a string.
     pub(crate) fn integer(self) -> Option<i64> {
-        let digits = self.bytes.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(self.bytes);
-        if self.cut { None } else { std::str::from_utf8(digits).ok()?.parse().ok() }
+        let digits = self
+            .bytes
+            .strip_prefix(b"\"")
+            .and_then(|rest| rest.strip_suffix(b"\""))
+            .unwrap_or(self.bytes);
+        if self.cut {
+            None
+        } else {
+            std::str::from_utf8(digits).ok()?.parse().ok()
+        }
     }
 
     /// The value, unless it was cut or is null.
@@ -44,10 +56,16 @@ impl<'a> Raw<'a> {
 }
 
 /// The members of these names; of duplicates the last. A member that was cut is found too.
-pub(crate) fn fields<'a, const N: usize>(object: &'a [u8], names: &[&str; N]) -> [Option<Raw<'a>>; N] {
+pub(crate) fn fields<'a, const N: usize>(
+    object: &'a [u8],
+    names: &[&str; N],
+) -> [Option<Raw<'a>>; N] {
     let mut found = [None; N];
     let mut put = |name: &str, raw: Raw<'a>| {
-        let slot = names.iter().position(|known| *known == name).and_then(|index| found.get_mut(index));
+        let slot = names
+            .iter()
+            .position(|known| *known == name)
+            .and_then(|index| found.get_mut(index));
         if let Some(slot) = slot {
             *slot = Some(raw);
         }
@@ -57,7 +75,13 @@ pub(crate) fn fields<'a, const N: usize>(object: &'a [u8], names: &[&str; N]) ->
             Ok((name, bytes)) => put(&name, Raw { bytes, cut: false }),
             Err(Fault::Cut { at }) => {
                 if let Some((name, start)) = cut_member(object, at) {
-                    put(&name, Raw { bytes: object.get(start..).unwrap_or_default(), cut: true });
+                    put(
+                        &name,
+                        Raw {
+                            bytes: object.get(start..).unwrap_or_default(),
+                            cut: true,
+                        },
+                    );
                 }
             }
             Err(_) => break,
@@ -67,16 +91,24 @@ pub(crate) fn fields<'a, const N: usize>(object: &'a [u8], names: &[&str; N]) ->
 }
 
 /// The members of these names of a value, none if it is no object.
-pub(crate) fn fields_of<'a, const N: usize>(value: Option<Raw<'a>>, names: &[&str; N]) -> [Option<Raw<'a>>; N] {
+pub(crate) fn fields_of<'a, const N: usize>(
+    value: Option<Raw<'a>>,
+    names: &[&str; N],
+) -> [Option<Raw<'a>>; N] {
     value.map_or([None; N], |value| fields(value.bytes, names))
 }
 
 /// The first of several values that is there and not null.
 pub(crate) fn first<'a>(values: &[Option<Raw<'a>>]) -> Option<Raw<'a>> {
-    values.iter().flatten().find(|raw| raw.bytes != b"null").copied()
+    values
+        .iter()
+        .flatten()
+        .find(|raw| raw.bytes != b"null")
+        .copied()
 }
 
-/// The name of the member at `at`, where a cut was reported, and where its value starts, if so much is there.
+/// The name of the member at `at`, where a cut was reported, and where its value starts, if so much
+/// is there.
 pub(crate) fn cut_member(object: &[u8], at: usize) -> Option<(Cow<'_, str>, usize)> {
     let rest = object.get(at..)?;
     let mut end = 1;
@@ -95,14 +127,19 @@ pub(crate) fn cut_member(object: &[u8], at: usize) -> Option<(Cow<'_, str>, usiz
 
 /// Appends the text that a string stands for, up to a cut. What is no string is appended as it is.
 ///
-/// Unlike a JSON parser it never fails: an escape that means nothing is kept as it is written, and half of a surrogate pair
-/// becomes U+FFFD, as in Go. The text is framed again afterwards, and is judged there.
+/// Unlike a JSON parser it never fails: an escape that means nothing is kept as it is written, and
+/// half of a surrogate pair becomes U+FFFD, as in Go. The text is framed again afterwards, and is
+/// judged there.
 pub(crate) fn unescape(raw: Raw<'_>, out: &mut Vec<u8>) {
     let Some(inner) = raw.bytes.strip_prefix(b"\"") else {
         out.extend_from_slice(raw.bytes);
         return;
     };
-    let mut rest = if raw.cut { inner } else { inner.strip_suffix(b"\"").unwrap_or(inner) };
+    let mut rest = if raw.cut {
+        inner
+    } else {
+        inner.strip_suffix(b"\"").unwrap_or(inner)
+    };
     while let Some(found) = memchr(b'\\', rest) {
         let (plain, escape) = rest.split_at(found);
         out.extend_from_slice(plain);
@@ -112,9 +149,12 @@ pub(crate) fn unescape(raw: Raw<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Appends what one escape stands for, and returns its length; an escape that was cut ends the text.
+/// Appends what one escape stands for, and returns its length; an escape that was cut ends the
+/// text.
 fn unescape_one(escape: &[u8], out: &mut Vec<u8>) -> usize {
-    let Some(kind) = escape.get(1) else { return escape.len() };
+    let Some(kind) = escape.get(1) else {
+        return escape.len();
+    };
     let byte = match kind {
         b'n' => b'\n',
         b't' => b'\t',
@@ -146,7 +186,8 @@ fn unescape_unicode(escape: &[u8], out: &mut Vec<u8>) -> usize {
         out.push(b'\\');
         return 1;
     };
-    let low = unit(6).filter(|low| (0xd800..0xdc00).contains(&high) && (0xdc00..0xe000).contains(low));
+    let low =
+        unit(6).filter(|low| (0xd800..0xdc00).contains(&high) && (0xdc00..0xe000).contains(low));
     let (code, length) = match low {
         Some(low) => (0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00), 12),
         None => (high, 6),
@@ -162,14 +203,29 @@ mod tests {
 
     fn plain(raw: &str, cut: bool) -> String {
         let mut out = Vec::new();
-        unescape(Raw { bytes: raw.as_bytes(), cut }, &mut out);
+        unescape(
+            Raw {
+                bytes: raw.as_bytes(),
+                cut,
+            },
+            &mut out,
+        );
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn escapes_as_a_parser_reads_them() {
-        for raw in [r#""""#, r#""a\"b\\c\/\n\t\r\b\f""#, r#""\u00e4\u0026 \ud83d\ude00""#, r#""ä""#] {
-            assert_eq!(plain(raw, false), serde_json::from_str::<String>(raw).unwrap(), "{raw}");
+        for raw in [
+            r#""""#,
+            r#""a\"b\\c\/\n\t\r\b\f""#,
+            r#""\u00e4\u0026 \ud83d\ude00""#,
+            r#""ä""#,
+        ] {
+            assert_eq!(
+                plain(raw, false),
+                serde_json::from_str::<String>(raw).unwrap(),
+                "{raw}"
+            );
         }
     }
 
@@ -178,7 +234,10 @@ mod tests {
         let whole = r#""a\"\u00e4\ud83d\ude00"#;
         for end in 1..=whole.len() {
             let text = plain(&whole[..end], true);
-            assert!("a\"ä😀".starts_with(text.trim_end_matches('\u{fffd}')), "{text}");
+            assert!(
+                "a\"ä😀".starts_with(text.trim_end_matches('\u{fffd}')),
+                "{text}"
+            );
         }
     }
 
@@ -190,10 +249,25 @@ mod tests {
     #[test]
     fn fields_are_found_up_to_a_cut() {
         let [a, b, c] = fields(br#"{"a":1,"b":{"x":"y"#, &["a", "b", "c"]);
-        assert_eq!(a, Some(Raw { bytes: b"1", cut: false }));
-        assert_eq!(b, Some(Raw { bytes: br#"{"x":"y"#, cut: true }));
+        assert_eq!(
+            a,
+            Some(Raw {
+                bytes: b"1",
+                cut: false
+            })
+        );
+        assert_eq!(
+            b,
+            Some(Raw {
+                bytes: br#"{"x":"y"#,
+                cut: true
+            })
+        );
         assert_eq!(c, None);
-        assert_eq!(fields(br#"{"a":1,"a":2}"#, &["a"])[0].and_then(Raw::integer), Some(2));
+        assert_eq!(
+            fields(br#"{"a":1,"a":2}"#, &["a"])[0].and_then(Raw::integer),
+            Some(2)
+        );
         for end in 0..18 {
             fields(&br#"{"a":1,"b":{"x":"y"#[..end], &["a", "b"]);
         }

@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use crate::decode::limits::{BUFFER_BYTES, READ_BYTES_MIN};
 
-/// Reads ahead of a consumer who takes from the front. It grows only while a single record needs it.
+/// Reads ahead of a consumer who takes from the front. It grows only while a single record needs
+/// it.
 #[derive(Debug)]
 pub(super) struct Buffer<R> {
     reader: R,
@@ -19,7 +20,15 @@ pub(super) struct Buffer<R> {
 
 impl<R: Read> Buffer<R> {
     pub(super) fn new(reader: R) -> Self {
-        Self { reader, bytes: Vec::new(), start: 0, end: 0, offset: 0, ended: false, failure: None }
+        Self {
+            reader,
+            bytes: Vec::new(),
+            start: 0,
+            end: 0,
+            offset: 0,
+            ended: false,
+            failure: None,
+        }
     }
 
     /// Reads more. `false` at the end of the stream; a failed read ends it too, and is kept for
@@ -98,7 +107,11 @@ impl<R> Buffer<R> {
 
     /// Puts another byte in the place of the next one.
     pub(super) fn replace_next(&mut self, byte: u8) {
-        if let Some(next) = self.bytes.get_mut(self.start..self.end).and_then(<[u8]>::first_mut) {
+        if let Some(next) = self
+            .bytes
+            .get_mut(self.start..self.end)
+            .and_then(<[u8]>::first_mut)
+        {
             *next = byte;
         }
     }

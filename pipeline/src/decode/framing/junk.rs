@@ -36,7 +36,11 @@ impl<R: Read> Framer<R> {
             } else {
                 self.consume(frame.length);
             }
-            return if blank { Step::Again } else { Step::Frame(frame) };
+            return if blank {
+                Step::Again
+            } else {
+                Step::Frame(frame)
+            };
         }
     }
 

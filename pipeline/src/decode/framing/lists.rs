@@ -5,9 +5,9 @@ use std::io::Read;
 use memchr::memchr;
 
 use super::context::Context;
-use super::shape::Shape;
+use super::shape::{Api, Shape};
 use super::{FrameKind, Framer, Layout, Step};
-use crate::decode::limits::{LEVELS_MAX, LISTS_MAX, PROBE_BYTES};
+use crate::decode::limits::{EVENT_LIST_HEADER_BYTES, LEVELS_MAX, LISTS_MAX, PROBE_BYTES};
 
 /// A container that is open.
 #[derive(Debug)]
@@ -28,12 +28,22 @@ impl<R: Read> Framer<R> {
         let first = loop {
             let window = self.buffer.window(PROBE_BYTES);
             let length = window.len();
-            match window.get(count..).unwrap_or_default().trim_ascii_start().first().copied() {
+            match window
+                .get(count..)
+                .unwrap_or_default()
+                .trim_ascii_start()
+                .first()
+                .copied()
+            {
                 None if length < PROBE_BYTES && self.buffer.fill() => count = length,
                 first => break first,
             }
         };
-        let line = if self.layout == Layout::Lines { self.line_length(PROBE_BYTES) } else { None };
+        let line = if self.layout == Layout::Lines {
+            self.line_length(PROBE_BYTES)
+        } else {
+            None
+        };
         if line.is_some_and(|length| self.buffer.window(length).trim_ascii_end() == b"[") {
             // A bracket alone on its line: what follows is no file of lines.
             self.layout = Layout::Unknown;
@@ -44,7 +54,13 @@ impl<R: Read> Framer<R> {
     pub(super) fn open_array(&mut self) -> Step {
         let context = self.context().clone();
         self.consume(1);
-        self.levels.push(Level { context, bare: true, tail: false, elements: 0, lists: 1 });
+        self.levels.push(Level {
+            context,
+            bare: true,
+            tail: false,
+            elements: 0,
+            lists: 1,
+        });
         Step::Again
     }
 
@@ -61,6 +77,21 @@ impl<R: Read> Framer<R> {
         (self.levels.len() < LEVELS_MAX).then_some(list)
     }
 
+    /// Opens what starts like the API server's own posts, without looking at all of it first:
+    /// nothing stands behind its list that matters.
+    pub(super) fn open_event_list(&mut self) -> Option<Step> {
+        const START: &[u8] = b"{\"kind\":\"EventList\",";
+        if !self.has(START.len()) || !self.buffer.pending().starts_with(START) {
+            return None;
+        }
+        let length = self
+            .line_length(EVENT_LIST_HEADER_BYTES)
+            .unwrap_or(EVENT_LIST_HEADER_BYTES);
+        let shape = Shape::of(self.buffer.window(length));
+        let list = self.opens(&shape).filter(|_| shape.api == Api::Audit)?;
+        Some(self.open_list(&shape, list, length))
+    }
+
     pub(super) fn open_list(&mut self, shape: &Shape, list: usize, length: usize) -> Step {
         let context = self.context().inside(shape, self.buffer.window(length));
         self.broken_line |= memchr(b'\n', self.buffer.window(list)).is_some();
@@ -70,7 +101,13 @@ impl<R: Read> Framer<R> {
                 (level.tail, level.elements, level.context) = (false, 0, context);
                 level.lists += 1;
             }
-            None => self.levels.push(Level { context, bare: false, tail: false, elements: 0, lists: 1 }),
+            None => self.levels.push(Level {
+                context,
+                bare: false,
+                tail: false,
+                elements: 0,
+                lists: 1,
+            }),
         }
         Step::Again
     }
@@ -85,7 +122,11 @@ impl<R: Read> Framer<R> {
         } else if let Some(level) = self.levels.last_mut() {
             level.tail = true;
         }
-        if empty { Step::Frame(frame) } else { Step::Again }
+        if empty {
+            Step::Frame(frame)
+        } else {
+            Step::Again
+        }
     }
 
     /// Behind a container's list: its other members, then its closing bracket.
@@ -98,7 +139,8 @@ impl<R: Read> Framer<R> {
                 Step::Again
             }
             b',' => {
-                // What is left of the container is an object of its own, but for this byte; it may hold another list.
+                // What is left of the container is an object of its own, but for this byte; it may
+                // hold another list.
                 self.buffer.replace_next(b'{');
                 self.scanned_object()
             }

@@ -1,23 +1,27 @@
 //! Cuts a stream into records, whatever was done to it on its way here.
 //!
 //! ```text
-//!                    ┌ '{' on a file of lines ─▶ line_object    the quiet path: find the line break, look at the record once
+//!                    ┌ '{' on a file of lines ─▶ line_object    the quiet path: one look at each record
 //!  step ─ skip space ┼ '{' elsewhere ──────────▶ scanned_object count brackets to the end, chunk by chunk
 //!                    ├ '[' ────────────────────▶ array          its elements are records
 //!                    └ anything else ──────────▶ junk           a timestamp before the record, or a reject
 //! ```
 //!
-//! Three layouts exist. A stream starts as *unknown*; the first whole record decides: if a line break follows it and none
-//! is inside of it, the stream has *lines*, and from then on every line break is a hard boundary; if line breaks are inside
-//! of it, the stream is *pretty*-printed, and brackets alone decide. A line that is one `{` makes the layout unknown again.
+//! Three layouts exist. A stream starts as *unknown*; the first whole record decides: if a line
+//! break follows it and none is inside of it, the stream has *lines*, and from then on every line
+//! break is a hard boundary; if line breaks are inside of it, the stream is *pretty*-printed, and
+//! brackets alone decide. A line that is one `{` makes the layout unknown again.
 //!
-//! A record that holds a list of records (an `EventList`, a batch of Event Hubs, a `CloudWatch` record) is opened: its
-//! elements become frames one by one, however long the list is, and its scalar members become their [`Context`].
+//! A record that holds a list of records (an `EventList`, a batch of Event Hubs, a `CloudWatch`
+//! record) is opened: its elements become frames one by one, however long the list is, and its
+//! scalar members become their [`Context`].
 //!
-//! 1. Memory is bounded: at most one record of [`RECORD_BYTES_MAX`] and a read are buffered. Of a larger record the first
-//!    [`KEPT_BYTES_MAX`] bytes become a cut frame; the rest is skipped and counted.
-//! 2. Nothing is lost: every byte that is neither white space, nor a comma between records, nor a container's own member, is
-//!    in exactly one frame, or counted as skipped.
+//! 1. Memory is bounded: at most one record of
+//!    [`RECORD_BYTES_MAX`](super::limits::RECORD_BYTES_MAX) and a read are buffered. Of a larger
+//!    record the first [`KEPT_BYTES_MAX`](super::limits::KEPT_BYTES_MAX) bytes become a cut frame;
+//!    the rest is skipped and counted.
+//! 2. Nothing is lost: every byte that is neither white space, nor a comma between records, nor a
+//!    container's own member, is in exactly one frame, or counted as skipped.
 //! 3. Frames depend on the bytes alone, never on how they were split into reads.
 //! 4. Time is linear: each byte is scanned a bounded number of times, whatever the input.
 
@@ -25,22 +29,22 @@ mod buffer;
 pub(crate) mod context;
 mod junk;
 mod lists;
+mod objects;
 pub(crate) mod prefix;
 mod scanner;
 pub(crate) mod shape;
 
 use std::io::{self, Read};
 
-use detections::json::Fault;
 use memchr::{memchr, memrchr};
 
 use self::buffer::Buffer;
 use self::context::Context;
 use self::lists::Level;
 use self::prefix::Prefix;
-use self::scanner::{Extent, Scanner, Stop};
+use self::scanner::{Extent, Scanner};
 use self::shape::Shape;
-use super::limits::{KEPT_BYTES_MAX, LEVELS_MAX, PREFIX_BYTES_MAX, PROBE_BYTES, RECORD_BYTES_MAX};
+use super::limits::{LEVELS_MAX, PREFIX_BYTES_MAX};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -76,7 +80,8 @@ pub struct Frame {
 /// What was left out because it was too large.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {
-    /// Records larger than [`RECORD_BYTES_MAX`], or junk larger than [`KEPT_BYTES_MAX`].
+    /// Records larger than [`RECORD_BYTES_MAX`](super::limits::RECORD_BYTES_MAX), or junk larger
+    /// than [`KEPT_BYTES_MAX`](super::limits::KEPT_BYTES_MAX).
     pub oversized: u64,
     /// Bytes behind what was kept of them.
     pub bytes: u64,
@@ -151,8 +156,8 @@ impl<R: Read> Framer<R> {
 
     /// The next frame; `None` at the end of the stream.
     ///
-    /// # Errors
-    /// If reading failed: once, after everything that was read before has been framed (as a cut frame, if need be).
+    /// # Errors If reading failed: once, after everything that was read before has been framed (as
+    /// a cut frame, if need be).
     pub fn next_frame(&mut self) -> io::Result<Option<Frame>> {
         loop {
             match self.step() {
@@ -215,13 +220,17 @@ impl<R: Read> Framer<R> {
                 }
                 Some(b' ' | b'\t' | b'\r') => self.buffer.consume(1),
                 // In a container's tail a comma matters; elsewhere it only separates records.
-                Some(b',') if self.levels.last().is_none_or(|level| !level.tail) => self.buffer.consume(1),
-                Some(0xef) if self.has(BYTE_ORDER_MARK.len()) && self.buffer.pending().starts_with(BYTE_ORDER_MARK) => {
+                Some(b',') if self.levels.last().is_none_or(|level| !level.tail) => {
+                    self.buffer.consume(1);
+                }
+                Some(0xef)
+                    if self.has(BYTE_ORDER_MARK.len())
+                        && self.buffer.pending().starts_with(BYTE_ORDER_MARK) =>
+                {
                     self.buffer.consume(BYTE_ORDER_MARK.len());
                 }
-                Some(_) => return,
                 None if self.buffer.fill() => {}
-                None => return,
+                _ => return,
             }
         }
     }
@@ -259,13 +268,16 @@ impl<R: Read> Framer<R> {
         true
     }
 
-    /// The length of the current line, if it ends within `limit` bytes; the end of the stream ends it too.
+    /// The length of the current line, if it ends within `limit` bytes; the end of the stream ends
+    /// it too.
     fn line_length(&mut self, limit: usize) -> Option<usize> {
         loop {
             let offset = self.buffer.offset();
             let searched = match self.next_break {
                 NextBreak::At(at) if at >= offset => {
-                    return usize::try_from(at - offset).ok().filter(|length| *length <= limit);
+                    return usize::try_from(at - offset)
+                        .ok()
+                        .filter(|length| *length <= limit);
                 }
                 NextBreak::At(_) => 0,
                 NextBreak::NotBefore(at) => usize::try_from(at.saturating_sub(offset)).unwrap_or(0),
@@ -286,109 +298,6 @@ impl<R: Read> Framer<R> {
         }
     }
 
-    /// A record of a stream of lines: ordinarily the whole line.
-    fn line_object(&mut self) -> Step {
-        let mut limit = PROBE_BYTES;
-        loop {
-            let length = self.line_length(limit);
-            let record = self.buffer.window(length.unwrap_or(limit));
-            let shape = Shape::of(record);
-            let alone = record.trim_ascii_end() == b"{";
-            if let Some(list) = self.opens(&shape) {
-                return self.open_list(&shape, list, length.unwrap_or(limit));
-            }
-            match (shape.fault, length) {
-                (None, _) => return self.whole(shape.end, shape),
-                (Some(Fault::Cut { .. }), None) if limit < RECORD_BYTES_MAX => limit *= 2,
-                (Some(_), None) => return self.scanned_object(),
-                (Some(_), Some(_)) if alone => {
-                    self.layout = Layout::Unknown;
-                    return Step::Again;
-                }
-                (Some(_), Some(length)) => return self.cut(length, shape),
-            }
-        }
-    }
-
-    /// A record that may span lines, or end in the middle of one.
-    fn scanned_object(&mut self) -> Step {
-        let mut scanner = self.scanner();
-        let mut limit = PROBE_BYTES;
-        loop {
-            let window = self.buffer.window(limit);
-            let length = window.len();
-            let stop = scanner.run(window);
-            if let Some(stop) = stop {
-                return self.region(&scanner, stop);
-            }
-            if length < limit {
-                if !self.buffer.fill() {
-                    scanner.at = length;
-                    return self.region(&scanner, Stop::Cut);
-                }
-                continue;
-            }
-            let shape = Shape::of(self.buffer.window(limit));
-            if let Some(list) = self.opens(&shape) {
-                return self.open_list(&shape, list, limit);
-            }
-            if limit >= RECORD_BYTES_MAX {
-                return self.oversized(scanner);
-            }
-            limit *= 2;
-        }
-    }
-
-    /// A record whose end is known.
-    fn region(&mut self, scanner: &Scanner, stop: Stop) -> Step {
-        let shape = Shape::of(self.buffer.window(scanner.at));
-        if let Some(list) = self.opens(&shape) {
-            return self.open_list(&shape, list, scanner.at);
-        }
-        self.broken_line |= scanner.broken_line;
-        match stop {
-            Stop::Balanced => self.whole(scanner.at, shape),
-            Stop::Cut => self.cut(scanner.at, shape),
-        }
-    }
-
-    fn whole(&mut self, length: usize, shape: Shape) -> Step {
-        let tail = self.in_tail();
-        let kind = if tail { FrameKind::Junk } else { FrameKind::Object };
-        let frame = self.frame(kind, length, shape, false);
-        self.consume(length);
-        if tail {
-            self.levels.pop();
-        }
-        self.record_ended();
-        // The tail of a container is no record, but one list too many must not be lost.
-        if tail && shape.list.is_none() { Step::Again } else { Step::Frame(frame) }
-    }
-
-    /// A record that ends with the line or the stream, not with its bracket.
-    fn cut(&mut self, length: usize, shape: Shape) -> Step {
-        if self.layout == Layout::Unknown && !self.broken_line && self.starts_line_behind(length) {
-            self.layout = Layout::Lines;
-        }
-        let column = self.buffer.offset() - self.line_start;
-        let frame = self.frame(FrameKind::Object, length, shape, matches!(shape.fault, Some(Fault::Cut { .. })));
-        let tail = self.in_tail();
-        self.consume(length);
-        if tail {
-            self.levels.pop();
-            return Step::Again;
-        }
-        if self.layout != Layout::Lines {
-            self.pending = Some(Pending::Remains(column));
-        }
-        Step::Frame(frame)
-    }
-
-    /// So far all was on one line, and a record starts on the next one: this is a file of lines.
-    fn starts_line_behind(&mut self, length: usize) -> bool {
-        self.has(length + 2) && self.buffer.window(length + 2).ends_with(b"\n{")
-    }
-
     fn in_tail(&self) -> bool {
         self.levels.last().is_some_and(|level| level.tail)
     }
@@ -399,7 +308,15 @@ impl<R: Read> Framer<R> {
 
     fn frame(&self, kind: FrameKind, length: usize, shape: Shape, cut: bool) -> Frame {
         let (at, offset) = (self.buffer.at(), self.buffer.offset());
-        Frame { kind, offset, cut, prefix: self.prefix, shape, at, length }
+        Frame {
+            kind,
+            offset,
+            cut,
+            prefix: self.prefix,
+            shape,
+            at,
+            length,
+        }
     }
 
     fn consume(&mut self, count: usize) {
@@ -425,11 +342,13 @@ impl<R: Read> Framer<R> {
 }
 
 impl<R> Framer<R> {
-    /// Frames bytes that are all there instead of what is left of the stream, and hands back memory for the next ones.
+    /// Frames bytes that are all there instead of what is left of the stream, and hands back memory
+    /// for the next ones.
     pub(crate) fn load(&mut self, text: &mut Vec<u8>) {
         self.buffer.load(text);
         self.levels.clear();
-        // Records in strings are printed on one line, with rare exceptions that the layout survives.
+        // Records in strings are printed on one line, with rare exceptions that the layout
+        // survives.
         self.layout = Layout::Lines;
         (self.prefix, self.pending, self.next_break) = (None, None, NextBreak::NotBefore(0));
         (self.line_start, self.broken_line, self.ends_line) = (0, false, false);
@@ -443,7 +362,9 @@ impl<R> Framer<R> {
 
     /// What the containers around the last frame say.
     pub(crate) fn context(&self) -> &Context {
-        self.levels.last().map_or(&self.outside, |level| &level.context)
+        self.levels
+            .last()
+            .map_or(&self.outside, |level| &level.context)
     }
 
     /// What was left out so far because it was too large.
@@ -457,12 +378,23 @@ impl Frame {
     /// A frame of nothing, at no place.
     pub(crate) fn none() -> Self {
         let kind = FrameKind::Junk;
-        Self { kind, offset: 0, cut: false, prefix: None, shape: Shape::default(), at: 0, length: 0 }
+        Self {
+            kind,
+            offset: 0,
+            cut: false,
+            prefix: None,
+            shape: Shape::default(),
+            at: 0,
+            length: 0,
+        }
     }
 
     /// The same frame without what stands behind `length` bytes.
     pub(crate) fn truncated(self, length: usize) -> Self {
-        Self { length: length.min(self.length), ..self }
+        Self {
+            length: length.min(self.length),
+            ..self
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What may stand before a record on its line: a timestamp, as `CloudWatch` exports and container runtimes write it.
+//! What may stand before a record on its line: a timestamp, as `CloudWatch` exports and container
+//! runtimes write it.
 
 use jiff::Timestamp;
 
@@ -16,16 +17,30 @@ pub(crate) struct Prefix {
 
 /// The prefix of a line and its length, if an object or array follows it directly.
 pub(super) fn parse(line: &[u8]) -> Option<(Prefix, usize)> {
-    let space = line.iter().position(|byte| *byte == b' ').filter(|space| TIME_LENGTHS.contains(space))?;
+    let space = line
+        .iter()
+        .position(|byte| *byte == b' ')
+        .filter(|space| TIME_LENGTHS.contains(space))?;
     let time: Timestamp = std::str::from_utf8(line.get(..space)?).ok()?.parse().ok()?;
     let rest = line.get(space..)?.trim_ascii_start();
-    let stream = [b"stdout F ".as_slice(), b"stderr F ", b"stdout P ", b"stderr P "];
+    let stream = [
+        b"stdout F ".as_slice(),
+        b"stderr F ",
+        b"stdout P ",
+        b"stderr P ",
+    ];
     let tagged = stream.iter().find_map(|tag| rest.strip_prefix(*tag));
     let record = tagged.unwrap_or(rest);
     if !matches!(record.first(), Some(b'{' | b'[')) {
         return None;
     }
-    Some((Prefix { time_us: time.as_microsecond(), container: tagged.is_some() }, line.len() - record.len()))
+    Some((
+        Prefix {
+            time_us: time.as_microsecond(),
+            container: tagged.is_some(),
+        },
+        line.len() - record.len(),
+    ))
 }
 
 #[cfg(test)]
@@ -35,16 +50,37 @@ mod tests {
     #[test]
     fn timestamps_before_a_record() {
         let time_us = 1_669_680_544_380_000;
-        assert_eq!(parse(b"2022-11-29T00:09:04.380Z {}"), Some((Prefix { time_us, container: false }, 25)));
+        assert_eq!(
+            parse(b"2022-11-29T00:09:04.380Z {}"),
+            Some((
+                Prefix {
+                    time_us,
+                    container: false
+                },
+                25
+            ))
+        );
         assert_eq!(
             parse(b"2022-11-29T00:09:04.380000000Z stdout F {}"),
-            Some((Prefix { time_us, container: true }, 40))
+            Some((
+                Prefix {
+                    time_us,
+                    container: true
+                },
+                40
+            ))
         );
     }
 
     #[test]
     fn other_lines_have_none() {
-        for line in ["", "x {}", "2022-11-29T00:09:04.380Z", "2022-11-29T00:09:04.380Z I1129 x", "2022 {}"] {
+        for line in [
+            "",
+            "x {}",
+            "2022-11-29T00:09:04.380Z",
+            "2022-11-29T00:09:04.380Z I1129 x",
+            "2022 {}",
+        ] {
             assert_eq!(parse(line.as_bytes()), None, "{line}");
         }
     }

@@ -2,7 +2,8 @@
 
 use memchr::{memchr, memchr3};
 
-/// Where a value ends, as far as it has been seen. Feed it a growing window that always starts at the same byte.
+/// Where a value ends, as far as it has been seen. Feed it a growing window that always starts at
+/// the same byte.
 #[derive(Clone, Debug)]
 pub(super) struct Scanner {
     /// How far the window has been scanned; behind the last byte of the value once it has stopped.
@@ -27,13 +28,23 @@ pub(super) enum Stop {
 impl Scanner {
     /// For a value that starts with a bracket or a quote.
     pub(super) fn new(lines: bool) -> Self {
-        Self { at: 0, broken_line: false, depth: 0, in_string: false, lines }
+        Self {
+            at: 0,
+            broken_line: false,
+            depth: 0,
+            in_string: false,
+            lines,
+        }
     }
 
     /// Scans on to the end of the window; `None` if the value goes on behind it.
     pub(super) fn run(&mut self, window: &[u8]) -> Option<Stop> {
         loop {
-            let stop = if self.in_string { self.string(window)? } else { self.text(window)? };
+            let stop = if self.in_string {
+                self.string(window)?
+            } else {
+                self.text(window)?
+            };
             if stop.is_some() {
                 return stop;
             }
@@ -45,7 +56,8 @@ impl Scanner {
         self.at = self.at.saturating_sub(count);
     }
 
-    /// Up to the end of a string. The outer `None` asks for a larger window, the inner one goes on outside of the string.
+    /// Up to the end of a string. The outer `None` asks for a larger window, the inner one goes on
+    /// outside of the string.
     #[expect(clippy::option_option, reason = "private, and `?` reads well on it")]
     fn string(&mut self, window: &[u8]) -> Option<Option<Stop>> {
         loop {
@@ -102,7 +114,8 @@ impl Scanner {
         None
     }
 
-    /// Printers that break lines indent what is inside of a record. An object in the first column is the next record.
+    /// Printers that break lines indent what is inside of a record. An object in the first column
+    /// is the next record.
     #[expect(clippy::option_option, reason = "private, and `?` reads well on it")]
     fn line_break(&mut self, window: &[u8]) -> Option<Option<Stop>> {
         if self.lines || *window.get(self.at + 1)? == b'{' {
@@ -123,7 +136,8 @@ pub(super) enum Extent {
     Scalar,
     /// At the end of a string, an array or an object.
     Value(Scanner),
-    /// Before the next line that starts an object at this column or left of it, or closes a list left of it.
+    /// Before the next line that starts an object at this column or left of it, or closes a list
+    /// left of it.
     Remains {
         /// Where the record started whose rest this is.
         column: u64,
@@ -137,7 +151,11 @@ pub(super) enum Extent {
 impl Extent {
     /// The rest of a record that started at this column.
     pub(super) fn remains(column: u64) -> Self {
-        Self::Remains { column, at: 0, in_line: false }
+        Self::Remains {
+            column,
+            at: 0,
+            in_line: false,
+        }
     }
 
     /// The end, if the window has it.
@@ -145,12 +163,17 @@ impl Extent {
         match self {
             Self::Line => memchr(b'\n', window),
             Self::Scalar => {
-                let separator = |byte: &u8| matches!(byte, b',' | b'{' | b'}' | b'[' | b']' | b'"' | b'\n');
+                let separator =
+                    |byte: &u8| matches!(byte, b',' | b'{' | b'}' | b'[' | b']' | b'"' | b'\n');
                 // The first byte is what brought us here, separator or not.
                 Some(1 + window.get(1..)?.iter().position(separator)?)
             }
             Self::Value(scanner) => scanner.run(window).map(|_| scanner.at),
-            Self::Remains { column, at, in_line } => next_record(window, *column, at, in_line),
+            Self::Remains {
+                column,
+                at,
+                in_line,
+            } => next_record(window, *column, at, in_line),
         }
     }
 
@@ -174,7 +197,9 @@ fn next_record(window: &[u8], column: u64, at: &mut usize, in_line: &mut bool) -
             found?;
             continue;
         }
-        let indent = line.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\r'))?;
+        let indent = line
+            .iter()
+            .position(|byte| !matches!(byte, b' ' | b'\t' | b'\r'))?;
         let starts = match line.get(indent)? {
             b'{' => indent as u64 <= column,
             b']' => (indent as u64) < column,
@@ -194,15 +219,27 @@ mod tests {
     #[track_caller]
     fn check(text: &str, lines: bool, expected: Option<(Stop, usize)>) {
         let mut whole = Scanner::new(lines);
-        assert_eq!(whole.run(text.as_bytes()).map(|stop| (stop, whole.at)), expected, "in one piece");
+        assert_eq!(
+            whole.run(text.as_bytes()).map(|stop| (stop, whole.at)),
+            expected,
+            "in one piece"
+        );
         let mut pieces = Scanner::new(lines);
         let found = (0..=text.len()).find_map(|end| pieces.run(&text.as_bytes()[..end]));
-        assert_eq!(found.map(|stop| (stop, pieces.at)), expected, "byte by byte");
+        assert_eq!(
+            found.map(|stop| (stop, pieces.at)),
+            expected,
+            "byte by byte"
+        );
     }
 
     #[test]
     fn stops_behind_the_closing_bracket() {
-        check(r#"{"a":[1,{"b":"}\"]"}]} tail"#, false, Some((Stop::Balanced, 22)));
+        check(
+            r#"{"a":[1,{"b":"}\"]"}]} tail"#,
+            false,
+            Some((Stop::Balanced, 22)),
+        );
         check("{}{}", false, Some((Stop::Balanced, 2)));
         check(r#""a\\" x"#, false, Some((Stop::Balanced, 5)));
         check("{\n  \"a\": 1\n}\n", false, Some((Stop::Balanced, 12)));

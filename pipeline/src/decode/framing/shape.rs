@@ -1,7 +1,8 @@
-//! What a record looks like from outside: one pass over its top level, the only one that the quiet path makes.
+//! What a record looks like from outside: one pass over its top level, the only one that the quiet
+//! path makes.
 //!
-//! The pass checks the framing with the scanner that all later stages use, so they can trust it, and notes which well-known
-//! members are there, so that the envelope step need not look for them.
+//! The pass checks the framing with the scanner that all later stages use, so they can trust it,
+//! and notes which well-known members are there, so that the envelope step need not look for them.
 
 use detections::json::{self, Fault};
 
@@ -131,6 +132,12 @@ impl Shape {
         let mut members = json::members(record);
         loop {
             match members.next() {
+                Some(Ok((_, value))) if is_torn(value) => {
+                    shape.fault = Some(Fault::Syntax {
+                        at: members.end().saturating_sub(value.len()),
+                    });
+                    break;
+                }
                 Some(Ok((name, value))) => shape.note(&name, value, members.end()),
                 Some(Err(fault)) => {
                     shape.fault = Some(fault);
@@ -177,10 +184,14 @@ impl Shape {
 
     fn note_cut(&mut self, record: &[u8], fault: Fault) {
         let Fault::Cut { at } = fault else { return };
-        let Some((name, start)) = cut_member(record, at) else { return };
+        let Some((name, start)) = cut_member(record, at) else {
+            return;
+        };
         if let Some(key) = Key::of(&name) {
             self.cut.insert(key);
-        } else if self.list.is_none() && self.may_hold_records(&name, record.get(start..).unwrap_or_default()) {
+        } else if self.list.is_none()
+            && self.may_hold_records(&name, record.get(start..).unwrap_or_default())
+        {
             self.list = Some(start);
         }
     }
@@ -194,6 +205,13 @@ impl Shape {
             *first == b'[' && matches!(rest.trim_ascii_start().first(), None | Some(b'{' | b']'))
         })
     }
+}
+
+/// A literal or a number has no brackets or quotes in it. The check makes the end of a sound record
+/// the same for whoever reads its grammar and whoever counts its brackets.
+fn is_torn(value: &[u8]) -> bool {
+    !matches!(value.first(), Some(b'"' | b'{' | b'['))
+        && value.iter().any(|byte| matches!(byte, b'"' | b'{' | b'['))
 }
 
 fn kind(value: &[u8]) -> Kind {
@@ -226,7 +244,10 @@ mod tests {
 
     #[test]
     fn a_list_is_an_array_of_objects_under_a_known_name() {
-        assert_eq!(list(r#"{"kind":"EventList","items":[{}],"x":1}"#), Some(r#"[{}],"x":1}"#));
+        assert_eq!(
+            list(r#"{"kind":"EventList","items":[{}],"x":1}"#),
+            Some(r#"[{}],"x":1}"#)
+        );
         assert_eq!(list(r#"{"records" : [ {"a":"#), Some(r#"[ {"a":"#));
         assert_eq!(list(r#"{"records":["#), Some("["));
         assert_eq!(list(r#"{"items":[]}"#), Some("[]}"));
@@ -239,9 +260,23 @@ mod tests {
     fn scalars_are_found_on_both_sides_of_the_list() {
         let text = br#"{"logEvents":[{}],"logGroup":"g","messageType":7}"#;
         let shape = Shape::of(text);
-        assert_eq!(shape.log_group.map(|(start, end)| &text[start..end]), Some(b"\"g\"".as_slice()));
+        assert_eq!(
+            shape.log_group.map(|(start, end)| &text[start..end]),
+            Some(b"\"g\"".as_slice())
+        );
         assert!(shape.keys.has(Key::MessageType));
         assert_eq!(shape.message_type, None);
+    }
+
+    #[test]
+    fn a_literal_with_brackets_in_it_is_a_fault() {
+        for text in [r#"{"a":n{}}"#, r#"{"a":1[2]}"#, r#"{"a":tru"e"}"#] {
+            assert_eq!(
+                Shape::of(text.as_bytes()).fault,
+                Some(Fault::Syntax { at: 5 }),
+                "{text}"
+            );
+        }
     }
 
     #[test]

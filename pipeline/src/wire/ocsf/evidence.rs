@@ -1,8 +1,9 @@
-//! The objects of a finding: who asked what of which object, from where, and what can be searched for.
+//! The objects of a finding: who asked what of which object, from where, and what can be searched
+//! for.
 
 use serde_json::{Value, json};
 
-use crate::alert::{Alert, AllowedBy, Identity, ObjectRef, Source};
+use crate::alert::{Alert, AllowedBy, Identity, ObjectRef, Outcome, Source};
 
 /// What a resource is in the act.
 #[derive(Clone, Copy)]
@@ -23,7 +24,7 @@ pub(super) fn evidences(alert: &Alert) -> Vec<Value> {
         "user": alert.effective.as_ref().map(user),
         "api": api(alert),
         "http_request": http_request(alert),
-        "http_response": alert.outcome.code.map(|code| json!({ "code": code, "message": alert.outcome.message })),
+        "http_response": http_response(&alert.outcome),
         "src_endpoint": src_endpoint(&alert.source),
         "resources": resources(alert),
         "data": { "matched": matched(alert), "facts": facts(alert) },
@@ -41,7 +42,11 @@ fn matched(alert: &Alert) -> Vec<Value> {
 }
 
 fn facts(alert: &Alert) -> Vec<Value> {
-    alert.details.iter().map(|detail| json!({ "label": detail.label, "value": detail.value })).collect()
+    alert
+        .details
+        .iter()
+        .map(|detail| json!({ "label": detail.label, "value": detail.value }))
+        .collect()
 }
 
 /// An account. Its type is OCSF's nearest; our finer kind is in `unmapped`.
@@ -54,7 +59,11 @@ fn user(identity: &Identity) -> Value {
         "" => (0, "Unknown"),
         other => (99, other),
     };
-    let groups = identity.groups.iter().flatten().map(|group| json!({ "name": group }));
+    let groups = identity
+        .groups
+        .iter()
+        .flatten()
+        .map(|group| json!({ "name": group }));
     let is_alias = !identity.canonical.is_empty() && identity.canonical != identity.name;
     json!({
         "name": identity.name,
@@ -73,11 +82,19 @@ pub(super) fn authorizations(alert: &Alert) -> Vec<Value> {
         let name = allowed.binding.as_deref().unwrap_or(&allowed.via);
         json!({
             "decision": "allowed",
-            "policy": { "name": name, "type": allowed.via, "desc": grant(allowed), "is_applied": true },
+            "policy": {
+                "name": name,
+                "type": allowed.via,
+                "desc": grant(allowed),
+                "is_applied": true,
+            },
         })
     });
     let denied = alert.outcome.denied_by.as_ref().map(|by| {
-        json!({ "decision": "denied", "policy": { "name": by, "type": by, "desc": alert.outcome.message } })
+        json!({
+            "decision": "denied",
+            "policy": { "name": by, "type": by, "desc": alert.outcome.message },
+        })
     });
     allowed.into_iter().chain(denied).collect()
 }
@@ -85,7 +102,11 @@ pub(super) fn authorizations(alert: &Alert) -> Vec<Value> {
 /// The grant in words: `RoleBinding web/fe-admin → ClusterRole admin, for Group developers`.
 pub(in crate::wire) fn grant(allowed: &AllowedBy) -> Option<String> {
     let binding = allowed.binding.as_deref()?;
-    let namespace = allowed.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    let namespace = allowed
+        .namespace
+        .as_ref()
+        .map(|namespace| format!("{namespace}/"))
+        .unwrap_or_default();
     let role = allowed.role.as_ref().map(|role| {
         let kind = allowed.role_kind.as_deref().unwrap_or("role");
         format!(" → {kind} {role}")
@@ -94,7 +115,12 @@ pub(in crate::wire) fn grant(allowed: &AllowedBy) -> Option<String> {
         let kind = allowed.subject_kind.as_deref().unwrap_or("subject");
         format!(", for {kind} {subject}")
     });
-    Some(format!("{} {namespace}{binding}{}{}", allowed.via, role.unwrap_or_default(), subject.unwrap_or_default()))
+    Some(format!(
+        "{} {namespace}{binding}{}{}",
+        allowed.via,
+        role.unwrap_or_default(),
+        subject.unwrap_or_default()
+    ))
 }
 
 fn api(alert: &Alert) -> Value {
@@ -113,7 +139,9 @@ fn api(alert: &Alert) -> Value {
 
 fn http_request(alert: &Alert) -> Value {
     let uri = &alert.request.uri;
-    let (path, query) = uri.split_once('?').map_or((uri.as_str(), None), |(path, query)| (path, Some(query)));
+    let (path, query) = uri
+        .split_once('?')
+        .map_or((uri.as_str(), None), |(path, query)| (path, Some(query)));
     let url = (!path.is_empty()).then(|| json!({ "path": path, "query_string": query }));
     json!({
         "http_method": http_method(&alert.request.verb),
@@ -123,7 +151,13 @@ fn http_request(alert: &Alert) -> Value {
     })
 }
 
-/// The method that the API server makes this verb of; requests for no resource have the method as verb.
+fn http_response(outcome: &Outcome) -> Option<Value> {
+    let code = outcome.code?;
+    Some(json!({ "code": code, "message": outcome.message }))
+}
+
+/// The method that the API server makes this verb of; requests for no resource have the method as
+/// verb.
 fn http_method(verb: &str) -> Option<&'static str> {
     Some(match verb {
         "get" | "list" | "watch" => "GET",
@@ -161,7 +195,10 @@ pub(super) fn resources(alert: &Alert) -> Vec<Value> {
     if alert.root != alert.object {
         resources.push(resource(&alert.root, Role::Affected, alert));
     }
-    let others = alert.other_objects.iter().filter(|other| **other != alert.object && **other != alert.root);
+    let others = alert
+        .other_objects
+        .iter()
+        .filter(|other| **other != alert.object && **other != alert.root);
     resources.extend(others.map(|other| resource(other, Role::Target, alert)));
     resources
 }
@@ -172,7 +209,9 @@ fn resource(object: &ObjectRef, role: Role, alert: &Alert) -> Value {
         Role::Target => (1, "Target"),
         Role::Affected => (3, "Affected"),
     };
-    let cluster = (!alert.cluster.is_empty()).then(|| json!([{ "name": "cluster", "value": *alert.cluster }]));
+    let cluster = (!alert.cluster.is_empty())
+        .then(|| json!([{ "name": "cluster", "value": *alert.cluster }]));
+    let api_group = (!object.group.is_empty()).then_some(&object.group);
     json!({
         "name": object.name.as_deref().unwrap_or(&object.resource),
         "uid": object.uid,
@@ -182,14 +221,18 @@ fn resource(object: &ObjectRef, role: Role, alert: &Alert) -> Value {
         "role_id": role_id,
         "role": caption,
         "tags": cluster,
-        "data": { "subresource": object.subresource, "api_group": (!object.group.is_empty()).then_some(&object.group) },
+        "data": { "subresource": object.subresource, "api_group": api_group },
     })
 }
 
 /// As manifests write it: `v1`, `rbac.authorization.k8s.io/v1`.
 fn api_version(object: &ObjectRef) -> Option<String> {
     let version = object.version.as_ref()?;
-    Some(if object.group.is_empty() { version.clone() } else { format!("{}/{version}", object.group) })
+    Some(if object.group.is_empty() {
+        version.clone()
+    } else {
+        format!("{}/{version}", object.group)
+    })
 }
 
 /// What an analyst pivots on, each once, by the place where it stands.
@@ -198,24 +241,63 @@ pub(super) fn observables(alert: &Alert) -> Vec<Value> {
     let user = "evidences[].actor.user";
     let mut observables: Vec<Value> = Vec::new();
     let mut add = |name: String, (type_id, caption): (u8, &str), value: Option<&str>| {
-        let observable = value.filter(|value| !value.is_empty()).map(|value| {
-            json!({ "name": name, "type_id": type_id, "type": caption, "value": value })
-        });
+        let observable = value.filter(|value| !value.is_empty()).map(
+            |value| json!({ "name": name, "type_id": type_id, "type": caption, "value": value }),
+        );
         observables.extend(observable);
     };
     add(format!("{user}.name"), USER_NAME, Some(&alert.actor.name));
-    add(format!("{user}.credential_uid"), CREDENTIAL, alert.actor.credential.as_deref());
-    add("evidences[].user.name".to_owned(), USER_NAME, alert.effective.as_ref().map(|user| user.name.as_str()));
-    add("evidences[].src_endpoint.ip".to_owned(), IP_ADDRESS, source.client.as_deref());
-    let proxy = source.peer.as_deref().filter(|peer| source.client.as_deref() != Some(peer));
-    add("evidences[].src_endpoint.proxy_endpoint.ip".to_owned(), IP_ADDRESS, proxy);
+    add(
+        format!("{user}.credential_uid"),
+        CREDENTIAL,
+        alert.actor.credential.as_deref(),
+    );
+    add(
+        "evidences[].user.name".to_owned(),
+        USER_NAME,
+        alert.effective.as_ref().map(|user| user.name.as_str()),
+    );
+    add(
+        "evidences[].src_endpoint.ip".to_owned(),
+        IP_ADDRESS,
+        source.client.as_deref(),
+    );
+    let proxy = source
+        .peer
+        .as_deref()
+        .filter(|peer| source.client.as_deref() != Some(peer));
+    add(
+        "evidences[].src_endpoint.proxy_endpoint.ip".to_owned(),
+        IP_ADDRESS,
+        proxy,
+    );
     for claimed in &source.claimed {
-        add("evidences[].http_request.x_forwarded_for".to_owned(), IP_ADDRESS, Some(claimed));
+        add(
+            "evidences[].http_request.x_forwarded_for".to_owned(),
+            IP_ADDRESS,
+            Some(claimed),
+        );
     }
-    add("evidences[].http_request.user_agent".to_owned(), USER_AGENT, source.user_agent.as_deref());
-    add("resources[].uid".to_owned(), RESOURCE_UID, alert.object.uid.as_deref());
-    for line in alert.evidence.iter().filter(|evidence| evidence.field == "exec.line") {
-        add("evidences[].data.matched".to_owned(), COMMAND_LINE, line.values.first().map(String::as_str));
+    add(
+        "evidences[].http_request.user_agent".to_owned(),
+        USER_AGENT,
+        source.user_agent.as_deref(),
+    );
+    add(
+        "resources[].uid".to_owned(),
+        RESOURCE_UID,
+        alert.object.uid.as_deref(),
+    );
+    for line in alert
+        .evidence
+        .iter()
+        .filter(|evidence| evidence.field == "exec.line")
+    {
+        add(
+            "evidences[].data.matched".to_owned(),
+            COMMAND_LINE,
+            line.values.first().map(String::as_str),
+        );
     }
     observables.dedup();
     observables

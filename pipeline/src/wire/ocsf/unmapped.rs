@@ -81,7 +81,12 @@ fn identity(identity: &Identity) -> Value {
 
 fn source(alert: &Alert) -> Value {
     let source = &alert.source;
-    json!({ "peer": source.peer, "client": source.client, "claimed": source.claimed, "kind": source.kind })
+    json!({
+        "peer": source.peer,
+        "client": source.client,
+        "claimed": source.claimed,
+        "kind": source.kind,
+    })
 }
 
 fn object(object: &ObjectRef) -> Value {

@@ -18,18 +18,26 @@ pub(super) struct Page<'s> {
     out: String,
     column: usize,
     blanks: usize,
+    hanging: usize,
 }
 
 impl<'s> Page<'s> {
     pub(super) fn new(style: &'s Style) -> Self {
-        Self { style, out: String::new(), column: 0, blanks: 0 }
+        Self {
+            style,
+            out: String::new(),
+            column: 0,
+            blanks: 0,
+            hanging: INDENT,
+        }
     }
 
-    /// The first line, of parts with a paint each.
+    /// The first line: parts with a paint each, apart by two blanks and not broken within.
     pub(super) fn headline(&mut self, parts: &[(String, Paint)]) {
-        self.start(0);
-        for (text, paint) in parts {
-            self.text(text, *paint);
+        self.start(0, INDENT);
+        for (part, paint) in parts.iter().filter(|(part, _)| !part.is_empty()) {
+            self.word(&safe(&shortened(part, TEXT_CHARS_MAX)), *paint);
+            self.blanks = 2;
         }
     }
 
@@ -38,7 +46,7 @@ impl<'s> Page<'s> {
         if text.is_empty() {
             return;
         }
-        self.start(2);
+        self.start(2, INDENT);
         self.text(label, Paint::new().effects(Effects::DIMMED));
         self.blanks = INDENT.saturating_sub(self.column);
         self.text(text, Paint::new());
@@ -52,22 +60,31 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// A line without a label.
-    pub(super) fn line(&mut self, text: &str) {
-        self.start(2);
-        self.text(text, Paint::new());
+    /// A line without a label, of parts that are not broken within: each is to be copied.
+    pub(super) fn list(&mut self, parts: &[String]) {
+        self.start(2, 2);
+        for (index, part) in parts.iter().enumerate() {
+            if index > 0 {
+                self.word("·", Paint::new());
+                self.blanks = 1;
+            }
+            self.word(&safe(part), Paint::new());
+            self.blanks = 1;
+        }
     }
 
     pub(super) fn finish(self) -> String {
         self.out
     }
 
-    fn start(&mut self, indent: usize) {
+    /// Begins a line at `indent`, of which the following ones begin at `hanging`.
+    fn start(&mut self, indent: usize, hanging: usize) {
         if !self.out.is_empty() {
             self.out.push('\n');
         }
         self.column = 0;
         self.blanks = indent;
+        self.hanging = hanging;
     }
 
     fn text(&mut self, text: &str, paint: Paint) {
@@ -80,14 +97,15 @@ impl<'s> Page<'s> {
         }
     }
 
-    /// A word, on the next line if it does not fit. One that is too long for any line stays whole, to be copied. Characters
-    /// are counted as one column each; wide scripts may run over, which a terminal survives.
+    /// A word, on the next line if it does not fit. One that is too long for any line stays whole,
+    /// to be copied. Characters are counted as one column each; wide scripts may run over, which a
+    /// terminal survives.
     fn word(&mut self, word: &str, paint: Paint) {
         let length = word.chars().count();
-        if self.column > INDENT && self.column + self.blanks + length > self.style.width {
+        if self.column > self.hanging && self.column + self.blanks + length > self.style.width {
             self.out.push('\n');
             self.column = 0;
-            self.blanks = INDENT;
+            self.blanks = self.hanging;
         }
         self.out.extend(std::iter::repeat_n(' ', self.blanks));
         if self.style.colour {
@@ -123,10 +141,11 @@ pub fn safe(text: &str) -> String {
 pub(crate) fn is_deceptive(character: char) -> bool {
     character.is_control()
         || matches!(character,
-            // Soft hyphen, Arabic letter mark, zero-width ones and directional marks, line and paragraph separators,
-            // embeddings and overrides, word joiner to isolates, byte order mark, interlinear marks, tags.
-            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            // Soft hyphen, Arabic letter mark, zero-width ones and directional marks, line and
+            // paragraph separators, embeddings and overrides, word joiner to isolates, byte order
+            // mark, interlinear marks, tags.
+            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// At most `max` characters, with an ellipsis for the rest.

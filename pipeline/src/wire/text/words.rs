@@ -8,8 +8,13 @@ use crate::alert::{Alert, Evidence, Identity, Outcome, RuleInfo, Source};
 use crate::wire::ocsf::grant;
 
 /// Groups that follow from the kind of account and tell nothing more.
-const TELLING_NOTHING: [&str; 5] =
-    ["system:authenticated", "system:unauthenticated", "system:serviceaccounts", "system:nodes", "system:masters"];
+const TELLING_NOTHING: [&str; 5] = [
+    "system:authenticated",
+    "system:unauthenticated",
+    "system:serviceaccounts",
+    "system:nodes",
+    "system:masters",
+];
 
 /// Groups named of one account.
 const GROUPS_MAX: usize = 4;
@@ -20,12 +25,19 @@ const QUOTED_CHARS_MAX: usize = 240;
 /// The time of day in UTC, with its date if wanted. `None` for a time outside of the calendar.
 pub(super) fn time(microseconds: i64, date: bool) -> Option<String> {
     let time = Timestamp::from_microsecond(microseconds).ok()?;
-    let format = if date { "%Y-%m-%d %H:%M:%SZ" } else { "%H:%M:%SZ" };
+    let format = if date {
+        "%Y-%m-%d %H:%M:%SZ"
+    } else {
+        "%H:%M:%SZ"
+    };
     Some(time.strftime(format).to_string())
 }
 
 pub(super) fn when(alert: &Alert, date: bool) -> String {
-    alert.first_us.and_then(|first| time(first, date)).unwrap_or_else(|| "time unknown".to_owned())
+    alert
+        .first_us
+        .and_then(|first| time(first, date))
+        .unwrap_or_else(|| "time unknown".to_owned())
 }
 
 /// `×1`, `×4 until 22:46:07Z`; the end has a date if it is another day's.
@@ -55,27 +67,43 @@ pub(super) fn who(identity: &Identity) -> String {
     about.extend(groups(identity));
     about.extend(credential(identity));
     about.extend(bound_to(identity));
-    if about.is_empty() { identity.name.clone() } else { format!("{} ({})", identity.name, about.join(", ")) }
+    if about.is_empty() {
+        identity.name.clone()
+    } else {
+        format!("{} ({})", identity.name, about.join(", "))
+    }
 }
 
 /// The kind of account, if the name does not tell and it is not the usual one.
 fn kind(identity: &Identity) -> Option<String> {
     match identity.kind.as_str() {
         "external" => Some("external account".to_owned()),
-        "service_account" if !identity.name.starts_with("system:") => Some("service account".to_owned()),
+        "service_account" if !identity.name.starts_with("system:") => {
+            Some("service account".to_owned())
+        }
         "anonymous" => Some("nobody authenticated".to_owned()),
         _ => None,
     }
 }
 
 fn groups(identity: &Identity) -> Option<String> {
-    let Some(groups) = &identity.groups else { return Some("groups not logged".to_owned()) };
+    let Some(groups) = &identity.groups else {
+        return Some("groups not logged".to_owned());
+    };
     let is_telling = |group: &&String| {
         !TELLING_NOTHING.contains(&group.as_str()) && !group.starts_with("system:serviceaccounts:")
     };
-    let telling: Vec<&str> = groups.iter().filter(is_telling).map(String::as_str).collect();
+    let telling: Vec<&str> = groups
+        .iter()
+        .filter(is_telling)
+        .map(String::as_str)
+        .collect();
     let (shown, more) = telling.split_at(telling.len().min(GROUPS_MAX));
-    let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+    let more = if more.is_empty() {
+        String::new()
+    } else {
+        format!(" and {} more", more.len())
+    };
     (!shown.is_empty()).then(|| format!("groups {}{more}", shown.join(" ")))
 }
 
@@ -102,42 +130,65 @@ fn bound_to(identity: &Identity) -> Option<String> {
 pub(super) fn origin(source: &Source) -> String {
     let mut parts = Vec::new();
     if let Some(client) = source.client.as_ref().or(source.peer.as_ref()) {
-        let kind = source.kind.as_ref().map(|kind| format!(" ({})", kind.replace('_', "-"))).unwrap_or_default();
+        let kind = source
+            .kind
+            .as_ref()
+            .map(|kind| format!(" ({})", kind.replace('_', "-")))
+            .unwrap_or_default();
         let proxy = source.peer.as_ref().filter(|peer| *peer != client);
-        let proxy = proxy.map(|peer| format!(" behind trusted proxy {peer}")).unwrap_or_default();
+        let proxy = proxy
+            .map(|peer| format!(" behind trusted proxy {peer}"))
+            .unwrap_or_default();
         parts.push(format!("{client}{kind}{proxy}"));
     }
     if !source.claimed.is_empty() {
-        parts.push(format!("on behalf of {}, as claimed", source.claimed.join(", ")));
+        parts.push(format!(
+            "on behalf of {}, as claimed",
+            source.claimed.join(", ")
+        ));
     }
-    parts.extend(source.user_agent.as_ref().map(|agent| format!("with {}", shortened(agent, 60))));
+    parts.extend(
+        source
+            .user_agent
+            .as_ref()
+            .map(|agent| format!("with {}", shortened(agent, 60))),
+    );
     parts.join(", ")
 }
 
 /// The deed, the owner by way of which it matters, and what controllers did about it.
 pub(super) fn deed(alert: &Alert) -> String {
-    let mut deed = alert.did.clone();
     let (object, root) = (&alert.object, &alert.root);
-    if (&root.resource, &root.namespace, &root.name) != (&object.resource, &object.namespace, &object.name) {
-        deed.push_str(&format!("; owned by {}", root.display()));
-    }
-    match alert.follow_ups {
-        0 => {}
-        1 => deed.push_str("; a controller carried it out in 1 request"),
-        more => deed.push_str(&format!("; controllers carried it out in {more} requests")),
-    }
-    deed
+    let is_itself = (&root.resource, &root.namespace, &root.name)
+        == (&object.resource, &object.namespace, &object.name);
+    let owner = if is_itself || root.name.is_none() {
+        String::new()
+    } else {
+        format!("; owned by {}", root.display_one())
+    };
+    let follow_ups = match alert.follow_ups {
+        0 => String::new(),
+        1 => "; a controller carried it out in 1 request".to_owned(),
+        more => format!("; controllers carried it out in {more} requests"),
+    };
+    format!("{}{owner}{follow_ups}", alert.did)
 }
 
 /// The API server's words where it refused.
 pub(super) fn answer(outcome: &Outcome) -> String {
-    let message = outcome.message.as_deref().filter(|_| outcome.result != "success").unwrap_or_default();
+    let message = outcome
+        .message
+        .as_deref()
+        .filter(|_| outcome.result != "success")
+        .unwrap_or_default();
     shortened(message, QUOTED_CHARS_MAX)
 }
 
 /// What allowed it. A superuser is named as such already.
 pub(super) fn power(alert: &Alert) -> String {
-    let Some(allowed) = &alert.allowed_by else { return String::new() };
+    let Some(allowed) = &alert.allowed_by else {
+        return String::new();
+    };
     let via = match allowed.via.as_str() {
         "superuser" => "system:masters: no role is asked",
         "iam" => "the cloud's IAM",
@@ -149,24 +200,38 @@ pub(super) fn power(alert: &Alert) -> String {
 
 /// Decoded facts that the deed does not tell already.
 pub(super) fn facts(alert: &Alert) -> String {
-    let new = alert.details.iter().filter(|detail| !alert.did.contains(&detail.value));
-    let facts: Vec<_> =
-        new.map(|detail| format!("{} {}", detail.label, shortened(&detail.value, QUOTED_CHARS_MAX))).collect();
+    let new = alert
+        .details
+        .iter()
+        .filter(|detail| !alert.did.contains(&detail.value));
+    let facts: Vec<_> = new
+        .map(|detail| {
+            format!(
+                "{} {}",
+                detail.label,
+                shortened(&detail.value, QUOTED_CHARS_MAX)
+            )
+        })
+        .collect();
     facts.join(" · ")
 }
 
 pub(super) fn matched(evidence: &Evidence) -> String {
     let values = shortened(&evidence.values.join(", "), QUOTED_CHARS_MAX);
-    format!("{} = {values}, by `{}`", evidence.field, evidence.text.trim())
+    format!(
+        "{} = {values}, by `{}`",
+        evidence.field,
+        evidence.text.trim()
+    )
 }
 
-/// `T1609 Container Administration Command · tidewatch rules explain exec_host_escape`.
-pub(super) fn techniques(rule: &RuleInfo) -> String {
+/// `T1609 Container Administration Command`, and so on; last where to read more.
+pub(super) fn techniques(rule: &RuleInfo) -> Vec<String> {
     let names = rule.techniques.iter().map(|id| {
         let id = catalog::current(*id);
         let name = catalog::technique(id).map(|technique| format!(" {}", technique.display_name));
         format!("{id}{}", name.unwrap_or_default())
     });
     let hint = format!("tidewatch rules explain {}", rule.name);
-    names.chain(std::iter::once(hint)).collect::<Vec<_>>().join(" · ")
+    names.chain(std::iter::once(hint)).collect()
 }

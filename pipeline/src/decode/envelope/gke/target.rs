@@ -1,7 +1,8 @@
-//! What a request was for: the method name and the resource name of a LogEntry, read together.
+//! What a request was for: the method name and the resource name of a `LogEntry`, read together.
 //!
-//! `io.k8s.authorization.rbac.v1.clusterroles.create` with `rbac.authorization.k8s.io/v1/clusterroles/x`. The resource name
-//! has the exact group and the object; the method name has the verb, and settles what a path leaves open: whether
+//! `io.k8s.authorization.rbac.v1.clusterroles.create` with
+//! `rbac.authorization.k8s.io/v1/clusterroles/x`. The resource name has the exact group and the
+//! object; the method name has the verb, and settles what a path leaves open: whether
 //! `namespaces/x/status` is a subresource of a namespace or a list in it.
 
 use super::super::document::Document;
@@ -40,7 +41,8 @@ pub(super) struct Target<'a> {
     pub(super) resource: Option<&'a str>,
     pub(super) name: Option<&'a str>,
     pub(super) subresource: Option<&'a str>,
-    /// What stands behind a subresource, as behind `proxy`; or the whole path of what is no resource.
+    /// What stands behind a subresource, as behind `proxy`; or the whole path of what is no
+    /// resource.
     path: &'a str,
 }
 
@@ -52,11 +54,24 @@ impl<'a> Target<'a> {
             if by_method.resource.is_some() && name.is_empty() {
                 return by_method;
             }
-            let path = if name.is_empty() { by_method.path } else { name };
-            return Self { verb: by_method.verb, path, ..Self::default() };
+            let path = if name.is_empty() {
+                by_method.path
+            } else {
+                name
+            };
+            return Self {
+                verb: by_method.verb,
+                path,
+                ..Self::default()
+            };
         };
         let group = Part::Borrowed(if group == "core" { "" } else { group });
-        Self { verb: by_method.verb, group, version, ..Self::of_path(path, by_method.resource) }
+        Self {
+            verb: by_method.verb,
+            group,
+            version,
+            ..Self::of_path(path, by_method.resource)
+        }
     }
 
     fn of_method(method: &'a str) -> Self {
@@ -66,12 +81,23 @@ impl<'a> Target<'a> {
         let mut parts = front.split('.').enumerate();
         let Some((at, version)) = parts.find(|(_, part)| is_version(part)) else {
             // `io.k8s.get`, or a path by itself as in `io.k8s.readyz`.
-            return Self { verb, path: if known { "" } else { last }, ..Self::default() };
+            return Self {
+                verb,
+                path: if known { "" } else { last },
+                ..Self::default()
+            };
         };
         let resource = parts.next().map(|(_, part)| part);
         let subresource = parts.next().map(|(_, part)| part);
         let domain: Vec<&str> = front.split('.').take(at).collect();
-        Self { verb, group: group_of(&domain), version, resource, subresource, ..Self::default() }
+        Self {
+            verb,
+            group: group_of(&domain),
+            version,
+            resource,
+            subresource,
+            ..Self::default()
+        }
     }
 
     /// `path` is what stands behind group and version.
@@ -80,13 +106,24 @@ impl<'a> Target<'a> {
             let (namespace, rest) = rest.split_once('/')?;
             (!rest.is_empty()).then_some((namespace, rest))
         };
-        let namespaced = path.strip_prefix("namespaces/").filter(|_| resource != Some("namespaces")).and_then(in_namespace);
-        let (namespace, rest) = namespaced.map_or((None, path), |(namespace, rest)| (Some(namespace), rest));
+        let namespaced = path
+            .strip_prefix("namespaces/")
+            .filter(|_| resource != Some("namespaces"))
+            .and_then(in_namespace);
+        let (namespace, rest) =
+            namespaced.map_or((None, path), |(namespace, rest)| (Some(namespace), rest));
         let mut parts = rest.splitn(4, '/').filter(|part| !part.is_empty());
         let (resource, name, subresource) = (parts.next(), parts.next(), parts.next());
         // As in the API server: a namespace is in itself.
         let namespace = namespace.or_else(|| name.filter(|_| resource == Some("namespaces")));
-        Self { namespace, resource, name, subresource, path: parts.next().unwrap_or_default(), ..Self::default() }
+        Self {
+            namespace,
+            resource,
+            name,
+            subresource,
+            path: parts.next().unwrap_or_default(),
+            ..Self::default()
+        }
     }
 
     /// Writes the members of the `objectRef`.
@@ -94,12 +131,19 @@ impl<'a> Target<'a> {
         document.text("resource", self.resource);
         document.text("namespace", self.namespace);
         document.text("name", self.name);
-        document.text("apiGroup", Some(&*self.group).filter(|group| !group.is_empty()));
-        document.text("apiVersion", Some(self.version).filter(|version| !version.is_empty()));
+        document.text(
+            "apiGroup",
+            Some(&*self.group).filter(|group| !group.is_empty()),
+        );
+        document.text(
+            "apiVersion",
+            Some(self.version).filter(|version| !version.is_empty()),
+        );
         document.text("subresource", self.subresource);
     }
 
-    /// The path that was asked for. The query was not logged, but for a dry run, which GKE keeps as a label.
+    /// The path that was asked for. The query was not logged, but for a dry run, which GKE keeps as
+    /// a label.
     pub(super) fn uri(&self, dry_run: Option<&str>) -> Option<String> {
         let query = dry_run.map_or_else(String::new, |value| format!("?dryRun={value}"));
         let Some(resource) = self.resource else {
@@ -111,12 +155,18 @@ impl<'a> Target<'a> {
             group => format!("/apis/{group}/{}", self.version),
         };
         // A new object's name is in its body, not in the path.
-        let name = self.name.filter(|_| self.verb != Some("create") || self.subresource.is_some());
+        let name = self
+            .name
+            .filter(|_| self.verb != Some("create") || self.subresource.is_some());
         let namespace = self.namespace.filter(|_| resource != "namespaces");
         let place = namespace.map(|namespace| ["namespaces", namespace]);
         let path = Some(self.path).filter(|path| !path.is_empty());
         let rest = [Some(resource), name, self.subresource, path];
-        for part in place.into_iter().flatten().chain(rest.into_iter().flatten()) {
+        for part in place
+            .into_iter()
+            .flatten()
+            .chain(rest.into_iter().flatten())
+        {
             uri.push('/');
             uri.push_str(part);
         }
@@ -125,7 +175,9 @@ impl<'a> Target<'a> {
 
     /// The HTTP status that the API server answered where GKE logs this gRPC code.
     pub(super) fn http_status(&self, code: i64) -> i64 {
-        let upgrade = self.subresource.is_some_and(|name| UPGRADES.contains(&name));
+        let upgrade = self
+            .subresource
+            .is_some_and(|name| UPGRADES.contains(&name));
         match code {
             0 if upgrade => 101,
             0 if self.verb == Some("create") => 201,
@@ -149,18 +201,22 @@ impl<'a> Target<'a> {
 fn split_path(name: &str) -> Option<(&str, &str, &str)> {
     let (group, rest) = name.trim_start_matches('/').split_once('/')?;
     let (version, path) = rest.split_once('/')?;
-    (is_version(version) && group != "api" && group != "apis" && !path.is_empty()).then_some((group, version, path))
+    (is_version(version) && group != "api" && group != "apis" && !path.is_empty())
+        .then_some((group, version, path))
 }
 
 /// `v1`, `v2beta1`, `v1alpha3`.
 fn is_version(part: &str) -> bool {
-    let Some(rest) = part.strip_prefix('v') else { return false };
+    let Some(rest) = part.strip_prefix('v') else {
+        return false;
+    };
     let number = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
     let stability = number.trim_end_matches(|digit: char| digit.is_ascii_digit());
     number.len() < rest.len() && matches!(stability, "" | "alpha" | "beta")
 }
 
-/// The group that a method name's domain stands for: reversed, with the exceptions that history made.
+/// The group that a method name's domain stands for: reversed, with the exceptions that history
+/// made.
 fn group_of<'a>(domain: &[&'a str]) -> Part<'a> {
     match domain {
         ["io", "k8s", "core"] => Part::Borrowed(""),
@@ -203,9 +259,21 @@ mod tests {
             "io.k8s.authorization.rbac.v1.clusterrolebindings.create",
             "rbac.authorization.k8s.io/v1/clusterrolebindings/oops",
             "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-            ["create", "rbac.authorization.k8s.io", "", "clusterrolebindings", "oops", ""],
+            [
+                "create",
+                "rbac.authorization.k8s.io",
+                "",
+                "clusterrolebindings",
+                "oops",
+                "",
+            ],
         );
-        check("io.k8s.core.v1.secrets.list", "core/v1/secrets", "/api/v1/secrets", ["list", "", "", "secrets", "", ""]);
+        check(
+            "io.k8s.core.v1.secrets.list",
+            "core/v1/secrets",
+            "/api/v1/secrets",
+            ["list", "", "", "secrets", "", ""],
+        );
         check(
             "io.k8s.core.v1.nodes.proxy.create",
             "core/v1/nodes/n-1/proxy/run/web/fe/main",
@@ -244,23 +312,41 @@ mod tests {
 
     #[test]
     fn without_a_path_the_method_tells_what_it_can() {
-        check("io.k8s.batch.v1.cronjobs.create", "", "/apis/batch/v1/cronjobs", ["create", "batch", "", "cronjobs", "", ""]);
-        check("io.k8s.core.v1.pods.create", "", "/api/v1/pods", ["create", "", "", "pods", "", ""]);
-        check("io.k8s.app.v1alpha1.applications.get", "", "/apis/app.k8s.io/v1alpha1/applications", [
-            "get",
-            "app.k8s.io",
+        check(
+            "io.k8s.batch.v1.cronjobs.create",
             "",
-            "applications",
+            "/apis/batch/v1/cronjobs",
+            ["create", "batch", "", "cronjobs", "", ""],
+        );
+        check(
+            "io.k8s.core.v1.pods.create",
             "",
+            "/api/v1/pods",
+            ["create", "", "", "pods", "", ""],
+        );
+        check(
+            "io.k8s.app.v1alpha1.applications.get",
             "",
-        ]);
+            "/apis/app.k8s.io/v1alpha1/applications",
+            ["get", "app.k8s.io", "", "applications", "", ""],
+        );
     }
 
     #[test]
     fn what_is_no_resource_is_a_path() {
-        check("io.k8s.get", "readyz", "/readyz", ["get", "", "", "", "", ""]);
+        check(
+            "io.k8s.get",
+            "readyz",
+            "/readyz",
+            ["get", "", "", "", "", ""],
+        );
         check("io.k8s.readyz", "", "/readyz", ["", "", "", "", "", ""]);
-        check("io.k8s.get", "apis/apps/v1", "/apis/apps/v1", ["get", "", "", "", "", ""]);
+        check(
+            "io.k8s.get",
+            "apis/apps/v1",
+            "/apis/apps/v1",
+            ["get", "", "", "", "", ""],
+        );
         check("", "", "", ["", "", "", "", "", ""]);
         check("...", "////", "", ["", "", "", "", "", ""]);
     }

@@ -1,0 +1,47 @@
+//! The events that the benchmarks run over, in memory, as plain bytes.
+
+use std::io::Read as _;
+
+use anyhow::{Context as _, anyhow};
+use pipeline::source::input::Input;
+use replay::discover::{InputPath, discover};
+
+/// Reads a file, a folder or a glob, decompressed, one input behind the other. Relative paths start at the root of the
+/// repository, where Cargo runs the benches of this package.
+pub(crate) fn read(argument: &str) -> anyhow::Result<Vec<u8>> {
+    let inputs = discover(&[argument.to_owned()])
+        .map_err(|errors| anyhow!(errors.iter().map(ToString::to_string).collect::<String>()))?;
+    let mut bytes = Vec::new();
+    for path in &inputs.paths {
+        let mut input = match path {
+            InputPath::Stdin => Input::stdin(),
+            InputPath::File(path) => Input::open(path),
+        }
+        .with_context(|| format!("cannot open {}", path.name()))?;
+        input
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("cannot read {}", path.name()))?;
+        if bytes.last().is_some_and(|last| *last != b'\n') {
+            bytes.push(b'\n');
+        }
+    }
+    Ok(bytes)
+}
+
+/// The plain events that lie in the repository, so that every bench runs on a fresh clone.
+pub(crate) fn demo() -> String {
+    "replay/demo/*.ndjson.zst".to_owned()
+}
+
+/// The arguments behind `--` on the command line of `cargo bench`; `None` if it was not `cargo bench` that started this
+/// program: `cargo test --benches` does too, and must not wait for a measurement.
+pub(crate) fn arguments() -> Option<Vec<String>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_bench = arguments.iter().any(|argument| argument == "--bench");
+    is_bench.then(|| {
+        arguments
+            .into_iter()
+            .filter(|argument| argument != "--bench")
+            .collect()
+    })
+}

@@ -1,0 +1,154 @@
+//! Where a record ends that starts with `{`.
+
+use std::io::Read;
+
+use detections::json::Fault;
+use memchr::memchr;
+
+use super::scanner::{Scanner, Stop};
+use super::shape::Shape;
+use super::{FrameKind, Framer, Layout, Pending, Step};
+use crate::decode::limits::{PROBE_BYTES, RECORD_BYTES_MAX};
+
+impl<R: Read> Framer<R> {
+    /// A record of a stream of lines: ordinarily the whole line.
+    pub(super) fn line_object(&mut self) -> Step {
+        if let Some(step) = self.open_event_list() {
+            return step;
+        }
+        let mut limit = PROBE_BYTES;
+        loop {
+            let length = self.line_length(limit);
+            let record = self.buffer.window(length.unwrap_or(limit));
+            let shape = Shape::of(record);
+            let alone = record.trim_ascii_end() == b"{";
+            if let Some(list) = self.opens(&shape) {
+                return self.open_list(&shape, list, length.unwrap_or(limit));
+            }
+            match (shape.fault, length) {
+                (None, _) => return self.whole(shape.end, shape),
+                (Some(Fault::Cut { .. }), None) if limit < RECORD_BYTES_MAX => limit *= 2,
+                (Some(_), None) => return self.scanned_object(),
+                (Some(_), Some(_)) if alone => {
+                    self.layout = Layout::Unknown;
+                    return Step::Again;
+                }
+                (Some(_), Some(length)) => return self.cut(length, shape),
+            }
+        }
+    }
+
+    /// A record that may span lines, or end in the middle of one.
+    pub(super) fn scanned_object(&mut self) -> Step {
+        if let Some(step) = self.open_event_list().or_else(|| self.object_on_a_line()) {
+            return step;
+        }
+        let mut scanner = self.scanner();
+        let mut limit = PROBE_BYTES;
+        loop {
+            let window = self.buffer.window(limit);
+            let length = window.len();
+            let stop = scanner.run(window);
+            if let Some(stop) = stop {
+                return self.region(&scanner, stop);
+            }
+            if length < limit {
+                if !self.buffer.fill() {
+                    scanner.at = length;
+                    return self.region(&scanner, Stop::Cut);
+                }
+                continue;
+            }
+            let shape = Shape::of(self.buffer.window(limit));
+            if let Some(list) = self.opens(&shape) {
+                return self.open_list(&shape, list, limit);
+            }
+            if limit >= RECORD_BYTES_MAX {
+                return self.oversized(scanner);
+            }
+            limit *= 2;
+        }
+    }
+
+    /// The common case of [`scanned_object`](Self::scanned_object), which it would decide in the
+    /// same way in two passes: a sound record without line breaks that has been read already.
+    fn object_on_a_line(&mut self) -> Option<Step> {
+        let window = self.buffer.window(PROBE_BYTES);
+        if matches!(window.get(1), Some(b'\n' | b'\r')) {
+            return None;
+        }
+        let shape = Shape::of(window);
+        if shape.fault.is_some()
+            || memchr(b'\n', window.get(..shape.end).unwrap_or_default()).is_some()
+        {
+            return None;
+        }
+        Some(match self.opens(&shape) {
+            Some(list) => self.open_list(&shape, list, shape.end),
+            None => self.whole(shape.end, shape),
+        })
+    }
+
+    /// A record whose end is known.
+    fn region(&mut self, scanner: &Scanner, stop: Stop) -> Step {
+        let shape = Shape::of(self.buffer.window(scanner.at));
+        if let Some(list) = self.opens(&shape) {
+            return self.open_list(&shape, list, scanner.at);
+        }
+        self.broken_line |= scanner.broken_line;
+        match stop {
+            Stop::Balanced => self.whole(scanner.at, shape),
+            Stop::Cut => self.cut(scanner.at, shape),
+        }
+    }
+
+    fn whole(&mut self, length: usize, shape: Shape) -> Step {
+        let tail = self.in_tail();
+        let kind = if tail {
+            FrameKind::Junk
+        } else {
+            FrameKind::Object
+        };
+        let frame = self.frame(kind, length, shape, false);
+        self.consume(length);
+        if tail {
+            self.levels.pop();
+        }
+        self.record_ended();
+        // The tail of a container is no record, but one list too many must not be lost.
+        if tail && shape.list.is_none() {
+            Step::Again
+        } else {
+            Step::Frame(frame)
+        }
+    }
+
+    /// A record that ends with the line or the stream, not with its bracket.
+    fn cut(&mut self, length: usize, shape: Shape) -> Step {
+        if self.layout == Layout::Unknown && !self.broken_line && self.starts_line_behind(length) {
+            self.layout = Layout::Lines;
+        }
+        let column = self.buffer.offset() - self.line_start;
+        let frame = self.frame(
+            FrameKind::Object,
+            length,
+            shape,
+            matches!(shape.fault, Some(Fault::Cut { .. })),
+        );
+        let tail = self.in_tail();
+        self.consume(length);
+        if tail {
+            self.levels.pop();
+            return Step::Again;
+        }
+        if self.layout != Layout::Lines {
+            self.pending = Some(Pending::Remains(column));
+        }
+        Step::Frame(frame)
+    }
+
+    /// So far all was on one line, and a record starts on the next one: this is a file of lines.
+    fn starts_line_behind(&mut self, length: usize) -> bool {
+        self.has(length + 2) && self.buffer.window(length + 2).ends_with(b"\n{")
+    }
+}
