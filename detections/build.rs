@@ -14,12 +14,27 @@ fn main() -> io::Result<()> {
     let mut code = String::from("&[\n");
     for rule in &rules {
         let page = rule.with_extension("md");
-        let shown = rule.strip_prefix(&root).unwrap_or(rule).display().to_string().replace('\\', "/");
-        let page = if page.exists() { format!("include_str!({page:?})") } else { "\"\"".to_owned() };
-        let _ = writeln!(code, "    Bundled {{ path: {shown:?}, rule: include_str!({rule:?}), page: {page} }},");
+        let shown = rule
+            .strip_prefix(&root)
+            .unwrap_or(rule)
+            .display()
+            .to_string()
+            .replace('\\', "/");
+        let page = if page.exists() {
+            format!("include_str!({page:?})")
+        } else {
+            "\"\"".to_owned()
+        };
+        let _ = writeln!(
+            code,
+            "    Bundled {{ path: {shown:?}, rule: include_str!({rule:?}), page: {page} }},"
+        );
     }
     code.push(']');
-    fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("bundled.rs"), code)
+    fs::write(
+        PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("bundled.rs"),
+        code,
+    )
 }
 
 fn collect(folder: &Path, rules: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -212,7 +212,12 @@ pub(crate) enum CoverageFormat {
 }
 
 fn level(text: &str) -> Result<Level, String> {
-    Level::parse(text).ok_or_else(|| format!("the levels are {}", Level::ALL.map(Level::as_str).join(", ")))
+    Level::parse(text).ok_or_else(|| {
+        format!(
+            "the levels are {}",
+            Level::ALL.map(Level::as_str).join(", ")
+        )
+    })
 }
 
 /// Microseconds since 1970 UTC.
@@ -234,10 +239,15 @@ fn window(text: &str) -> Result<i64, String> {
         'd' => 86_400,
         _ => return Err(help()),
     };
-    number.checked_mul(seconds * 1_000_000).filter(|window| *window > 0).ok_or_else(help)
+    number
+        .checked_mul(seconds * 1_000_000)
+        .filter(|window| *window > 0)
+        .ok_or_else(help)
 }
 
 fn network(text: &str) -> Result<ipnet::IpNet, String> {
     let address = || text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
-    text.parse().or_else(|_| address()).map_err(|_| "write 10.0.0.0/8 or 10.0.0.1".to_owned())
+    text.parse()
+        .or_else(|_| address())
+        .map_err(|_| "write 10.0.0.0/8 or 10.0.0.1".to_owned())
 }

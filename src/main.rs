@@ -21,13 +21,19 @@ fn main() -> ExitCode {
         // A reader that has seen enough (`| head`) is no failure.
         Err(error) if is_broken_pipe(&error) => Exit::Success.into(),
         Err(error) => {
-            anstream::eprintln!("{}error:{} {error:#}", output::ERROR.render(), output::ERROR.render_reset());
+            anstream::eprintln!(
+                "{}error:{} {error:#}",
+                output::ERROR.render(),
+                output::ERROR.render_reset()
+            );
             Exit::Failure.into()
         }
     }
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    let mut causes = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>());
     causes.any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
 }

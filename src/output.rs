@@ -15,14 +15,17 @@ pub(crate) fn coloured(choice: ColorChoice) -> bool {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
         ColorChoice::Auto => {
-            std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            std::io::stdout().is_terminal()
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         }
     }
 }
 
 /// Columns to wrap at: the terminal's, if it tells and is neither tiny nor a wall.
 pub(crate) fn width() -> usize {
-    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let told = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
     let told = told.or_else(|| terminal_size::terminal_size().map(|(columns, _)| columns.0.into()));
     told.unwrap_or(100).clamp(60, 140)
 }

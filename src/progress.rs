@@ -14,7 +14,11 @@ impl Display {
     /// Shows progress towards `total` bytes, if that is known; quiet when standard error is no terminal.
     pub(crate) fn new(total: Option<u64>, quiet: bool) -> Self {
         let hidden = quiet || !std::io::stderr().is_terminal();
-        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) };
+        let target = if hidden {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(8)
+        };
         let template = match total {
             Some(_) => "{bar:24} {bytes}/{total_bytes}  {msg}  {eta} left",
             None => "{spinner} {bytes}  {msg}",
@@ -37,6 +41,7 @@ impl Progress for Display {
         let seconds = self.bar.elapsed().as_secs_f64().max(0.001);
         let rate = state.records as f64 / seconds;
         self.bar.set_position(state.bytes);
-        self.bar.set_message(format!("{rate:.0} events/s  {} findings", state.findings));
+        self.bar
+            .set_message(format!("{rate:.0} events/s  {} findings", state.findings));
     }
 }

@@ -15,7 +15,12 @@ use replay::replay::Replayed;
 const ROWS_MAX: usize = 8;
 
 /// The whole summary, several lines.
-pub(crate) fn render(replayed: &Replayed, catalog: &Catalog, skipped: usize, elapsed: Duration) -> String {
+pub(crate) fn render(
+    replayed: &Replayed,
+    catalog: &Catalog,
+    skipped: usize,
+    elapsed: Duration,
+) -> String {
     let account = &replayed.report.account;
     let alerts = &replayed.report.alerts;
     let mut out = String::new();
@@ -24,8 +29,18 @@ pub(crate) fn render(replayed: &Replayed, catalog: &Catalog, skipped: usize, ela
     unread(&mut out, replayed, skipped);
     ranked(&mut out, "alerts", by_level(alerts), alerts.len());
     ranked(&mut out, "tactics", by(alerts, tactics), 0);
-    ranked(&mut out, "rules", by(alerts, |alert| vec![alert.rule.name.clone()]), 0);
-    ranked(&mut out, "actors", by(alerts, |alert| vec![safe(&alert.actor.name)]), 0);
+    ranked(
+        &mut out,
+        "rules",
+        by(alerts, |alert| vec![alert.rule.name.clone()]),
+        0,
+    );
+    ranked(
+        &mut out,
+        "actors",
+        by(alerts, |alert| vec![safe(&alert.actor.name)]),
+        0,
+    );
     blind(&mut out, account, catalog);
     out
 }
@@ -52,42 +67,75 @@ fn events(out: &mut String, account: &Account, bytes: u64, elapsed: Duration) {
         line(out, "span", &format!("{} to {}", time(first), time(last)));
     }
     if account.envelopes.keys().any(|name| *name != "raw") {
-        let forms = account.envelopes.iter().map(|(name, number)| format!("{name} {}", count(*number)));
+        let forms = account
+            .envelopes
+            .iter()
+            .map(|(name, number)| format!("{name} {}", count(*number)));
         line(out, "forms", &forms.collect::<Vec<_>>().join(", "));
     }
     let megabytes = bytes as f64 / 1e6;
     let rate = u128::from(account.received) * 1000 / elapsed.as_millis().max(1);
     let rate = count(u64::try_from(rate).unwrap_or(u64::MAX));
-    line(out, "speed", &format!("{megabytes:.1} MB read in {seconds:.2} s, {rate} events/s"));
+    line(
+        out,
+        "speed",
+        &format!("{megabytes:.1} MB read in {seconds:.2} s, {rate} events/s"),
+    );
 }
 
 fn unread(out: &mut String, replayed: &Replayed, skipped: usize) {
     let account = &replayed.report.account;
-    for (label, reasons) in [("rejected", &account.rejected), ("ignored", &account.ignored)] {
+    for (label, reasons) in [
+        ("rejected", &account.rejected),
+        ("ignored", &account.ignored),
+    ] {
         if !reasons.is_empty() {
-            let parts = reasons.iter().map(|(reason, number)| format!("{reason} {}", count(*number)));
+            let parts = reasons
+                .iter()
+                .map(|(reason, number)| format!("{reason} {}", count(*number)));
             line(out, label, &parts.collect::<Vec<_>>().join(", "));
         }
     }
     if skipped > 0 {
-        line(out, "skipped", &format!("{skipped} files that are no logs by their names"));
+        line(
+            out,
+            "skipped",
+            &format!("{skipped} files that are no logs by their names"),
+        );
     }
     for fault in &replayed.faults {
         line(out, "fault", &fault.to_string());
     }
     if account.released_early > 0 {
-        let text = format!("{} findings were closed early to keep memory bounded", count(account.released_early));
+        let text = format!(
+            "{} findings were closed early to keep memory bounded",
+            count(account.released_early)
+        );
         line(out, "bound", &text);
     }
 }
 
 fn by_level(alerts: &[Alert]) -> Vec<(String, usize)> {
-    let number = |level: Level| alerts.iter().filter(|alert| alert.severity.level == level).count();
-    Level::ALL.into_iter().rev().map(|level| (level.to_string(), number(level))).filter(|(_, number)| *number > 0).collect()
+    let number = |level: Level| {
+        alerts
+            .iter()
+            .filter(|alert| alert.severity.level == level)
+            .count()
+    };
+    Level::ALL
+        .into_iter()
+        .rev()
+        .map(|level| (level.to_string(), number(level)))
+        .filter(|(_, number)| *number > 0)
+        .collect()
 }
 
 fn tactics(alert: &Alert) -> Vec<String> {
-    let names = alert.rule.tactics.iter().filter_map(|id| mitre::catalog::tactic(*id));
+    let names = alert
+        .rule
+        .tactics
+        .iter()
+        .filter_map(|id| mitre::catalog::tactic(*id));
     names.map(|tactic| tactic.name.to_owned()).collect()
 }
 
@@ -110,11 +158,19 @@ fn ranked(out: &mut String, label: &str, rows: Vec<(String, usize)>, total: usiz
         return;
     }
     let more = rows.len().saturating_sub(ROWS_MAX);
-    let mut parts: Vec<String> = rows.into_iter().take(ROWS_MAX).map(|(name, number)| format!("{name} {number}")).collect();
+    let mut parts: Vec<String> = rows
+        .into_iter()
+        .take(ROWS_MAX)
+        .map(|(name, number)| format!("{name} {number}"))
+        .collect();
     if more > 0 {
         parts.push(format!("{more} more"));
     }
-    let total = if total > 0 { format!("{}: ", count(total as u64)) } else { String::new() };
+    let total = if total > 0 {
+        format!("{}: ", count(total as u64))
+    } else {
+        String::new()
+    };
     line(out, label, &format!("{total}{}", parts.join(", ")));
 }
 
@@ -132,11 +188,22 @@ fn blind(out: &mut String, account: &Account, catalog: &Catalog) {
     let mut ranking: Vec<_> = numbers.into_iter().collect();
     ranking.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
     let more = ranking.len().saturating_sub(ROWS_MAX);
-    let mut parts: Vec<String> = ranking.iter().take(ROWS_MAX).map(|(name, number)| format!("{name} {}", count(*number))).collect();
+    let mut parts: Vec<String> = ranking
+        .iter()
+        .take(ROWS_MAX)
+        .map(|(name, number)| format!("{name} {}", count(*number)))
+        .collect();
     if more > 0 {
         parts.push(format!("{more} more rules"));
     }
-    line(out, "blind", &format!("events without the body that a rule needs: {}", parts.join(", ")));
+    line(
+        out,
+        "blind",
+        &format!(
+            "events without the body that a rule needs: {}",
+            parts.join(", ")
+        ),
+    );
 }
 
 /// A number with thin groups: 217,600.

@@ -4,9 +4,12 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::sync::OnceLock;
 
-use common::{replay, scenario, scenarios};
+use common::{path, replay, scenario, scenarios};
 use pipeline::run::Report;
+use pipeline::source::input::Input;
 use pipeline::wire::{ocsf, text};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,7 +20,10 @@ use serde_json::{Value, json};
 #[track_caller]
 fn survive(input: &[u8]) -> Report {
     let report = replay(&[input]);
-    let style = text::Style { verbose: true, ..text::Style::default() };
+    let style = text::Style {
+        verbose: true,
+        ..text::Style::default()
+    };
     for alert in &report.alerts {
         assert!(!ocsf::to_json(alert, 0).to_string().is_empty());
         assert!(!text::render(alert, &style).is_empty());
@@ -29,8 +35,12 @@ fn survive(input: &[u8]) -> Report {
 /// The lines of some acts, those that raise something among them.
 fn events() -> Vec<&'static [u8]> {
     const LINE_BYTES_MAX: usize = 12 * 1024;
-    let lines = scenarios().iter().flat_map(|scenario| scenario.log.split(|byte| *byte == b'\n').rev().take(12));
-    lines.filter(|line| !line.is_empty() && line.len() < LINE_BYTES_MAX).collect()
+    let lines = scenarios()
+        .iter()
+        .flat_map(|scenario| scenario.log.split(|byte| *byte == b'\n').rev().take(12));
+    lines
+        .filter(|line| !line.is_empty() && line.len() < LINE_BYTES_MAX)
+        .collect()
 }
 
 /// One event for each rule that fires on the acts.
@@ -38,8 +48,17 @@ fn telling_events() -> Vec<&'static [u8]> {
     let mut rules = BTreeSet::new();
     let mut telling = Vec::new();
     for line in events() {
-        let names: Vec<_> = replay(&[line]).alerts.iter().map(|alert| alert.rule.name.clone()).collect();
-        if names.into_iter().filter(|name| rules.insert(name.clone())).count() > 0 {
+        let names: Vec<_> = replay(&[line])
+            .alerts
+            .iter()
+            .map(|alert| alert.rule.name.clone())
+            .collect();
+        if names
+            .into_iter()
+            .filter(|name| rules.insert(name.clone()))
+            .count()
+            > 0
+        {
             telling.push(line);
         }
     }
@@ -56,13 +75,37 @@ fn good_event() -> &'static [u8] {
 #[track_caller]
 fn survive_before_good(broken: &[u8]) -> Report {
     let report = survive(&[broken, b"\n", good_event()].concat());
-    let found = report.alerts.iter().any(|alert| alert.object.name.as_deref() == Some("public"));
-    assert!(found, "the next record is lost behind {}", String::from_utf8_lossy(broken));
+    let found = report
+        .alerts
+        .iter()
+        .any(|alert| alert.object.name.as_deref() == Some("public"));
+    assert!(
+        found,
+        "the next record is lost behind {}",
+        String::from_utf8_lossy(broken)
+    );
     report
 }
 
 fn event() -> impl Strategy<Value = Vec<u8>> {
     any::<Index>().prop_map(|index| index.get(&events()).to_vec())
+}
+
+/// The demo's files in the clouds' envelopes, unpacked.
+fn clouds() -> &'static [Vec<u8>] {
+    static CLOUDS: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    CLOUDS.get_or_init(|| {
+        let files = ["aks-eventhub", "eks-cloudwatch", "gke-audit"];
+        files
+            .map(|file| unpacked(&path(&format!("replay/demo/{file}.json.gz"))))
+            .into()
+    })
+}
+
+fn unpacked(file: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    Input::open(file).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -95,10 +138,16 @@ fn places(value: &Value, here: &Place, found: &mut Vec<Place>) {
     let below = |step: Step| here.iter().cloned().chain([step]).collect::<Place>();
     match value {
         Value::Object(members) => {
-            members.iter().for_each(|(key, value)| places(value, &below(Step::Key(key.clone())), found));
+            members
+                .iter()
+                .for_each(|(key, value)| places(value, &below(Step::Key(key.clone())), found));
         }
         Value::Array(items) => {
-            items.iter().take(2).enumerate().for_each(|(at, item)| places(item, &below(Step::At(at)), found));
+            items
+                .iter()
+                .take(2)
+                .enumerate()
+                .for_each(|(at, item)| places(item, &below(Step::At(at)), found));
         }
         _ => {}
     }
@@ -124,7 +173,11 @@ fn parse(line: &[u8]) -> Value {
 }
 
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig {
+        cases: 192,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
@@ -140,8 +193,21 @@ proptest! {
         for (index, bit) in flips {
             *index.get_mut(&mut line) ^= 1 << bit;
         }
-        let report = survive(&line);
-        prop_assert!(report.account.received > 0);
+        let report = survive_before_good(&line);
+        prop_assert!(report.account.received > 1);
+    }
+
+    #[test]
+    fn flipped_bits_of_the_clouds_envelopes(
+        file in any::<Index>(), start in any::<Index>(), flips in vec((any::<Index>(), 0_u32..8), 0..12)
+    ) {
+        let whole = file.get(clouds());
+        let start = start.index(whole.len());
+        let mut part = whole[start..whole.len().min(start + 50_000)].to_vec();
+        for (index, bit) in flips {
+            *index.get_mut(&mut part) ^= 1 << bit;
+        }
+        survive(&part);
     }
 
     #[test]
@@ -169,7 +235,8 @@ proptest! {
     #[test]
     fn any_value_in_any_field(line in event(), at in any::<Index>(), value in any_value()) {
         let mut document = parse(&line);
-        put(&mut document, at.get(&all_places(&document)), value);
+        let places = all_places(&document);
+        put(&mut document, at.get(&places), value);
         let report = survive_before_good(document.to_string().as_bytes());
         prop_assert_eq!(report.account.received, 2);
     }
@@ -177,7 +244,18 @@ proptest! {
 
 /// Each of these at every place of every event that raises something.
 fn wrong_values() -> Vec<Value> {
-    vec![json!(null), json!(true), json!(-1), json!(1e300), json!(""), json!("\u{0}\u{202e}x"), json!([]), json!([[null]]), json!({}), json!({"": {"": []}})]
+    vec![
+        json!(null),
+        json!(true),
+        json!(-1),
+        json!(1e300),
+        json!(""),
+        json!("\u{0}\u{202e}x"),
+        json!([]),
+        json!([[null]]),
+        json!({}),
+        json!({"": {"": []}}),
+    ]
 }
 
 #[test]
@@ -201,13 +279,25 @@ fn wrong_types_in_every_field() {
     let report = survive(input.as_bytes());
     assert_eq!(report.account.received, lines as u64);
     // A wrong type is the body's fault and rejects nothing, except where the record cannot be told to be an event.
-    assert!(report.account.rejected.keys().all(|reason| *reason == "not_an_audit_event" || *reason == "core_v1_event"));
+    assert!(
+        report
+            .account
+            .rejected
+            .keys()
+            .all(|reason| *reason == "not_an_audit_event" || *reason == "core_v1_event")
+    );
 }
 
 #[test]
 fn of_duplicate_keys_the_last_wins() {
     for line in telling_events() {
-        let uids = |report: &Report| report.alerts.iter().map(|alert| alert.uid.clone()).collect::<Vec<_>>();
+        let uids = |report: &Report| {
+            report
+                .alerts
+                .iter()
+                .map(|alert| alert.uid.clone())
+                .collect::<Vec<_>>()
+        };
         let expected = uids(&replay(&[line]));
         for key in parse(line).as_object().unwrap().keys() {
             for value in ["null", "\"x\"", "[{}]", "{\"kind\":7}", "{\"a\":1,\"a\":[}"] {
@@ -215,7 +305,10 @@ fn of_duplicate_keys_the_last_wins() {
                 let twice = format!("{{\"{key}\":{value},{rest}");
                 let is_valid = serde_json::from_str::<Value>(&twice).is_ok();
                 let report = survive(twice.as_bytes());
-                assert!(!is_valid || uids(&report) == expected, "{key}: {value} before {rest}");
+                assert!(
+                    !is_valid || uids(&report) == expected,
+                    "{key}: {value} before {rest}"
+                );
             }
         }
     }
@@ -278,7 +371,11 @@ mod large {
         loop {
             let text = fs::read_to_string(status).unwrap_or_default();
             let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let Some(found) = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()) else { return peak };
+            let Some(found) =
+                line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+            else {
+                return peak;
+            };
             peak = found;
             thread::sleep(std::time::Duration::from_millis(1));
         }
@@ -296,15 +393,28 @@ mod large {
         let (before, after) = ordinary.split_once("\"auditID\":\"").unwrap();
         let events = LINE_BYTES / ordinary.len();
         let (run, peak) = measured(|out| {
-            write!(out, "{{\"kind\":\"EventList\",\"apiVersion\":\"audit.k8s.io/v1\",\"items\":[")?;
+            write!(
+                out,
+                "{{\"kind\":\"EventList\",\"apiVersion\":\"audit.k8s.io/v1\",\"items\":["
+            )?;
             for number in 0..events {
                 write!(out, "{before}\"auditID\":\"{number:08x}{},", &after[8..])?;
             }
             writeln!(out, "{}]}}", privileged_pod())
         });
-        let judged: String = run.err.lines().find(|line| line.contains(" judged")).unwrap().chars().filter(char::is_ascii_digit).collect();
+        let judged: String = run
+            .err
+            .lines()
+            .find(|line| line.contains(" judged"))
+            .unwrap()
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect();
         assert_eq!(judged, (events + 1).to_string(), "{}", run.err);
-        assert!(run.out.contains("privileged_container"), "the last event of the list is not found");
+        assert!(
+            run.out.contains("privileged_container"),
+            "the last event of the list is not found"
+        );
         assert!(peak > 0 && peak <= MEMORY_KIB_MAX, "{peak} KiB");
     }
 
@@ -317,12 +427,24 @@ mod large {
             write!(out, "{before}\"annotations\":{{\"padding\":\"")?;
             let padding = vec![b'x'; 1 << 20];
             (0..LINE_BYTES >> 20).try_for_each(|_| out.write_all(&padding))?;
-            write!(out, "\",{after}\n")?;
+            writeln!(out, "\",{after}")?;
             out.write_all(&good)
         });
-        assert!(run.err.contains("2 judged, 1 cut and salvaged"), "{}", run.err);
-        assert!(run.out.contains("mallory@example.com: created"), "what stands before the cut is not used: {}", run.out);
-        assert!(run.out.contains("clusterrolebinding public"), "the next record is lost: {}", run.out);
+        assert!(
+            run.err.contains("2 judged, 1 cut and salvaged"),
+            "{}",
+            run.err
+        );
+        assert!(
+            run.out.contains("mallory@example.com: created"),
+            "what stands before the cut is not used: {}",
+            run.out
+        );
+        assert!(
+            run.out.contains("clusterrolebinding public"),
+            "the next record is lost: {}",
+            run.out
+        );
         assert!(peak > 0 && peak <= MEMORY_KIB_MAX, "{peak} KiB");
     }
 }

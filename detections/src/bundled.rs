@@ -34,5 +34,8 @@ impl Bundled {
 /// The page of a bundled rule.
 #[must_use]
 pub fn page(name: &str) -> Option<&'static str> {
-    RULES.iter().find(|bundled| bundled.name() == name).map(|bundled| bundled.page)
+    RULES
+        .iter()
+        .find(|bundled| bundled.name() == name)
+        .map(|bundled| bundled.page)
 }

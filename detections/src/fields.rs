@@ -42,10 +42,17 @@ impl Fields {
             let place = start..start + value.len();
             match members.iter_mut().find(|known| *known.key == *key) {
                 Some(known) => known.place = place,
-                None => members.push(Member { key: key.into(), place, value: OnceLock::new() }),
+                None => members.push(Member {
+                    key: key.into(),
+                    place,
+                    value: OnceLock::new(),
+                }),
             }
         }
-        Ok(Self { raw: raw.into(), members })
+        Ok(Self {
+            raw: raw.into(),
+            members,
+        })
     }
 
     /// The value of a field; `None` if the event lacks it or its bytes are not valid JSON.
@@ -57,24 +64,30 @@ impl Fields {
     /// Whether the field is there, and is not valid JSON.
     #[must_use]
     pub fn is_broken(&self, name: &str) -> bool {
-        self.member(name).is_some_and(|member| member.value(&self.raw).is_none())
+        self.member(name)
+            .is_some_and(|member| member.value(&self.raw).is_none())
     }
 
     /// Whether any field is not valid JSON. Parses all of them.
     #[must_use]
     pub fn any_broken(&self) -> bool {
-        self.members.iter().any(|member| member.value(&self.raw).is_none())
+        self.members
+            .iter()
+            .any(|member| member.value(&self.raw).is_none())
     }
 
     /// All values that are valid JSON, in the order of the event.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
-        self.members.iter().filter_map(|member| member.value(&self.raw))
+        self.members
+            .iter()
+            .filter_map(|member| member.value(&self.raw))
     }
 
     /// The event as one document, without what is not valid JSON.
     #[must_use]
     pub fn to_document(&self) -> Value {
-        let valid = |member: &Member| Some((member.key.to_string(), member.value(&self.raw)?.clone()));
+        let valid =
+            |member: &Member| Some((member.key.to_string(), member.value(&self.raw)?.clone()));
         Value::Object(self.members.iter().filter_map(valid).collect())
     }
 
@@ -98,6 +111,9 @@ impl From<Map<String, Value>> for Fields {
             place: 0..0,
             value: OnceLock::from(Some(value)),
         };
-        Self { raw: Box::default(), members: fields.into_iter().map(member).collect() }
+        Self {
+            raw: Box::default(),
+            members: fields.into_iter().map(member).collect(),
+        }
     }
 }

@@ -325,12 +325,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A number or a literal: up to what may follow a value. A scalar that runs into the end of input is cut.
+    /// A number or a literal: up to what cannot belong to one. A scalar that runs into the end of input is cut.
     fn skip_scalar(&mut self) -> Result<(), Fault> {
+        let belongs =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
         let rest = &self.bytes[self.at..];
-        let length = rest
-            .iter()
-            .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n'));
+        let length = rest.iter().position(|byte| !belongs(byte));
         self.at += length.ok_or(Fault::Cut {
             at: self.bytes.len(),
         })?;
@@ -339,7 +339,9 @@ impl<'a> Cursor<'a> {
 
     fn skip_container(&mut self) -> Result<(), Fault> {
         let end = skip::container_end(self.bytes, self.at);
-        self.at = end.ok_or(Fault::Cut { at: self.bytes.len() })?;
+        self.at = end.ok_or(Fault::Cut {
+            at: self.bytes.len(),
+        })?;
         Ok(())
     }
 }

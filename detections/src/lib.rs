@@ -16,14 +16,14 @@ pub mod vocabulary;
 pub mod diagnostic;
 pub mod sigma;
 
-pub mod truth;
 pub mod reference;
+pub mod truth;
 
 pub mod batch;
-pub mod engine;
 pub mod bundled;
-pub mod page;
+pub mod engine;
 mod matcher;
+pub mod page;
 
 pub mod json;
 pub mod scalar;

@@ -15,12 +15,29 @@ fn every_rule_does_what_its_page_says() {
     let only = std::env::var("RULE").ok();
     let settings = Arc::new(Settings::default());
     let mut faults = Vec::new();
-    for bundled in bundled::RULES.iter().filter(|rule| only.as_deref().is_none_or(|name| name == rule.name())) {
+    for bundled in bundled::RULES
+        .iter()
+        .filter(|rule| only.as_deref().is_none_or(|name| name == rule.name()))
+    {
         let loaded = load(&[bundled.source()], &Placeholders::new());
-        faults.extend(loaded.diagnostics.iter().map(|diagnostic| diagnostic.render(false)));
+        faults.extend(
+            loaded
+                .diagnostics
+                .iter()
+                .map(|diagnostic| diagnostic.render(false)),
+        );
         let page = Page::parse(bundled.page);
         let found = page::check(&RuleSet::new(loaded.rules), &page, &settings);
-        faults.extend(found.into_iter().map(|fault| format!("{}: {fault}", bundled.path.replace(".yml", ".md"))));
+        faults.extend(
+            found
+                .into_iter()
+                .map(|fault| format!("{}: {fault}", bundled.path.replace(".yml", ".md"))),
+        );
     }
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} faults:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }

@@ -111,14 +111,19 @@ pub fn techniques() -> &'static [Technique] {
 #[must_use]
 pub fn technique(id: TechniqueId) -> Option<&'static Technique> {
     let techniques = techniques();
-    let index = techniques.binary_search_by_key(&id, |technique| technique.id).ok()?;
+    let index = techniques
+        .binary_search_by_key(&id, |technique| technique.id)
+        .ok()?;
     techniques.get(index)
 }
 
 /// The id that replaced this one, if ATT&CK v19 revoked it from the Containers platform.
 #[must_use]
 pub fn revoked(id: TechniqueId) -> Option<TechniqueId> {
-    let revocation = ATTACK.revocations.iter().find(|revocation| revocation.id == id)?;
+    let revocation = ATTACK
+        .revocations
+        .iter()
+        .find(|revocation| revocation.id == id)?;
     Some(revocation.replacement)
 }
 
@@ -130,7 +135,10 @@ pub fn current(id: TechniqueId) -> TechniqueId {
 
 static TACTICS: LazyLock<Vec<Tactic>> = LazyLock::new(|| {
     let parsed = tsv::rows(TACTICS_TSV).filter_map(parse_tactic);
-    parsed.enumerate().map(|(position, tactic)| Tactic { position, ..tactic }).collect()
+    parsed
+        .enumerate()
+        .map(|(position, tactic)| Tactic { position, ..tactic })
+        .collect()
 });
 
 static ATTACK: LazyLock<AttackTable> = LazyLock::new(|| {
@@ -171,7 +179,14 @@ fn parse_tactic(row: &'static str) -> Option<Tactic> {
         (None, None) => None,
         _ => return None,
     };
-    Some(Tactic { id, short_name, name, former, position: 0, url: id.url() })
+    Some(Tactic {
+        id,
+        short_name,
+        name,
+        former,
+        position: 0,
+        url: id.url(),
+    })
 }
 
 /// A row of `attack.tsv`. A technique without a known tactic could stand nowhere in the matrix, so
@@ -187,7 +202,14 @@ fn parse_attack_row(row: &'static str) -> Option<AttackRow> {
             let display_name = name.to_owned();
             let tactics = parse_tactics(tactics)?;
             let (url, parent) = (id.url(), id.parent());
-            Some(AttackRow::Active(Technique { id, name, display_name, tactics, url, parent }))
+            Some(AttackRow::Active(Technique {
+                id,
+                name,
+                display_name,
+                tactics,
+                url,
+                parent,
+            }))
         }
         "revoked" => {
             let replacement = replaced_by.parse().ok()?;
@@ -240,7 +262,14 @@ mod tests {
     fn every_row_parses() {
         tsv::assert_all_parse(TACTICS_TSV, 15, parse_tactic);
         tsv::assert_all_parse(ATTACK_TSV, 50, parse_attack_row);
-        assert_eq!((tactics().len(), techniques().len(), ATTACK.revocations.len()), (15, 48, 2));
+        assert_eq!(
+            (
+                tactics().len(),
+                techniques().len(),
+                ATTACK.revocations.len()
+            ),
+            (15, 48, 2)
+        );
     }
 
     #[test]
@@ -254,9 +283,14 @@ mod tests {
     #[test]
     fn every_subtechnique_has_its_parent_in_the_table() {
         for technique in techniques() {
-            let Some(parent) = technique.parent else { continue };
+            let Some(parent) = technique.parent else {
+                continue;
+            };
             let parent = super::technique(parent).expect("a parent in the table");
-            assert_eq!(technique.display_name, format!("{}: {}", parent.name, technique.name));
+            assert_eq!(
+                technique.display_name,
+                format!("{}: {}", parent.name, technique.name)
+            );
         }
     }
 
@@ -273,10 +307,22 @@ mod tests {
         let technique = known("T1078.001");
         assert_eq!(technique.name, "Default Accounts");
         assert_eq!(technique.display_name, "Valid Accounts: Default Accounts");
-        assert_eq!(technique.url, "https://attack.mitre.org/techniques/T1078/001/");
+        assert_eq!(
+            technique.url,
+            "https://attack.mitre.org/techniques/T1078/001/"
+        );
         assert_eq!(technique.parent, Some(id("T1078")));
-        let tactics: Vec<_> = technique.tactics.iter().map(|tactic| tactic.short_name).collect();
-        let in_matrix_order = ["initial-access", "persistence", "privilege-escalation", "stealth"];
+        let tactics: Vec<_> = technique
+            .tactics
+            .iter()
+            .map(|tactic| tactic.short_name)
+            .collect();
+        let in_matrix_order = [
+            "initial-access",
+            "persistence",
+            "privilege-escalation",
+            "stealth",
+        ];
         assert_eq!(tactics, in_matrix_order);
     }
 
@@ -285,17 +331,34 @@ mod tests {
         let names: Vec<_> = tactics().iter().map(|tactic| tactic.name).collect();
         assert_eq!(names.first(), Some(&"Reconnaissance"));
         assert_eq!(names.last(), Some(&"Impact"));
-        assert!(names.windows(2).any(|pair| pair == ["Stealth", "Defense Impairment"]));
-        assert!(tactics().iter().enumerate().all(|(index, tactic)| index == tactic.position));
+        assert!(
+            names
+                .windows(2)
+                .any(|pair| pair == ["Stealth", "Defense Impairment"])
+        );
+        assert!(
+            tactics()
+                .iter()
+                .enumerate()
+                .all(|(index, tactic)| index == tactic.position)
+        );
     }
 
     #[test]
     fn a_tactic_is_found_by_id_and_by_name() {
         let by_id = tactic("TA0004".parse().expect("well formed")).expect("known");
         assert_eq!(by_id.url, "https://attack.mitre.org/tactics/TA0004/");
-        let spellings = ["privilege-escalation", "privilege_escalation", "Privilege Escalation"];
+        let spellings = [
+            "privilege-escalation",
+            "privilege_escalation",
+            "Privilege Escalation",
+        ];
         for name in spellings {
-            assert_eq!(tactic_by_name(name), Some(TacticMatch::Current(by_id)), "{name}");
+            assert_eq!(
+                tactic_by_name(name),
+                Some(TacticMatch::Current(by_id)),
+                "{name}"
+            );
         }
         assert_eq!(tactic_by_name("privilege"), None);
         assert_eq!(tactic("TA9999".parse().expect("well formed")), None);
@@ -303,11 +366,15 @@ mod tests {
 
     #[test]
     fn the_v18_name_of_stealth_is_found_as_renamed() {
-        let Some(TacticMatch::Renamed { former, tactic }) = tactic_by_name("Defense_Evasion") else {
+        let Some(TacticMatch::Renamed { former, tactic }) = tactic_by_name("Defense_Evasion")
+        else {
             panic!("v18 called TA0005 so");
         };
         assert_eq!(former.name, "Defense Evasion");
-        assert_eq!((tactic.id.to_string().as_str(), tactic.name), ("TA0005", "Stealth"));
+        assert_eq!(
+            (tactic.id.to_string().as_str(), tactic.name),
+            ("TA0005", "Stealth")
+        );
     }
 
     #[test]

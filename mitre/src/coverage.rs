@@ -23,11 +23,16 @@ const ID_WIDTH: usize = 9;
 
 /// Groups rules by the techniques that they name. Revoked ids count for what replaced them.
 #[must_use]
-pub fn by_technique<'a>(rules: impl IntoIterator<Item = (&'a str, &'a [TechniqueId])>) -> RulesByTechnique<'a> {
+pub fn by_technique<'a>(
+    rules: impl IntoIterator<Item = (&'a str, &'a [TechniqueId])>,
+) -> RulesByTechnique<'a> {
     let mut grouped = RulesByTechnique::new();
     for (rule, techniques) in rules {
         for &technique in techniques {
-            grouped.entry(catalog::current(technique)).or_default().insert(rule);
+            grouped
+                .entry(catalog::current(technique))
+                .or_default()
+                .insert(rule);
         }
     }
     grouped
@@ -56,8 +61,16 @@ fn push_tactic(lines: &mut Vec<String>, tactic: &Tactic, covering: &RulesByTechn
     if techniques.is_empty() {
         return;
     }
-    let covered = techniques.iter().filter(|technique| covering.contains_key(&technique.id)).count();
-    lines.push(format!("{} ({}): {covered} of {}", tactic.name, tactic.id, techniques.len()));
+    let covered = techniques
+        .iter()
+        .filter(|technique| covering.contains_key(&technique.id))
+        .count();
+    lines.push(format!(
+        "{} ({}): {covered} of {}",
+        tactic.name,
+        tactic.id,
+        techniques.len()
+    ));
     for technique in techniques {
         let rules = rules_or_mark(technique.id, covering);
         push_rows(lines, technique.id, &technique.display_name, rules);
@@ -91,8 +104,13 @@ fn push_rows(lines: &mut Vec<String>, id: TechniqueId, name: &str, rules: Vec<&s
 /// The last line: a technique counts once, however many tactics it serves.
 fn totals(covering: &RulesByTechnique<'_>) -> String {
     let techniques = catalog::techniques();
-    let covered = techniques.iter().filter(|technique| covering.contains_key(&technique.id)).count();
-    let partly = techniques.iter().filter(|technique| only_by_subtechniques(technique.id, covering));
+    let covered = techniques
+        .iter()
+        .filter(|technique| covering.contains_key(&technique.id))
+        .count();
+    let partly = techniques
+        .iter()
+        .filter(|technique| only_by_subtechniques(technique.id, covering));
     let rules: BTreeSet<_> = covering.values().flatten().collect();
     format!(
         "Total: {covered} of {} techniques covered, by sub-techniques only: {}, not on the \
@@ -119,13 +137,17 @@ fn only_by_subtechniques(id: TechniqueId, covering: &RulesByTechnique<'_>) -> bo
 fn outside<'c, 'a>(
     covering: &'c RulesByTechnique<'a>,
 ) -> impl Iterator<Item = (&'c TechniqueId, &'c BTreeSet<&'a str>)> {
-    covering.iter().filter(|(id, _)| catalog::technique(**id).is_none())
+    covering
+        .iter()
+        .filter(|(id, _)| catalog::technique(**id).is_none())
 }
 
 /// The widest name of the whole table rather than of what is covered, so that a new rule does not
 /// shift every line.
 fn name_width() -> usize {
-    let widths = catalog::techniques().iter().map(|technique| technique.display_name.len());
+    let widths = catalog::techniques()
+        .iter()
+        .map(|technique| technique.display_name.len());
     widths.max().unwrap_or_default()
 }
 
@@ -134,11 +156,17 @@ mod tests {
     use super::*;
 
     fn ids(texts: &[&str]) -> Vec<TechniqueId> {
-        texts.iter().map(|text| text.parse().expect("well formed")).collect()
+        texts
+            .iter()
+            .map(|text| text.parse().expect("well formed"))
+            .collect()
     }
 
     fn table_of(rules: &[(&str, &[&str])]) -> String {
-        let rules: Vec<_> = rules.iter().map(|(name, texts)| (*name, ids(texts))).collect();
+        let rules: Vec<_> = rules
+            .iter()
+            .map(|(name, texts)| (*name, ids(texts)))
+            .collect();
         table(rules.iter().map(|(name, ids)| (*name, ids.as_slice())))
     }
 
@@ -146,12 +174,17 @@ mod tests {
     fn section(table: &str, heading: &str) -> Vec<String> {
         let lines = table.lines().skip_while(|line| !line.starts_with(heading));
         let section = lines.take_while(|line| !line.is_empty());
-        section.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+        section
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
     }
 
     #[test]
     fn a_tactic_lists_covered_and_uncovered_techniques() {
-        let table = table_of(&[("pod_listing", &["T1613"]), ("api_scan", &["T1046", "T1613"])]);
+        let table = table_of(&[
+            ("pod_listing", &["T1613"]),
+            ("api_scan", &["T1046", "T1613"]),
+        ]);
         let expected = [
             "Discovery (TA0007): 2 of 3",
             "T1046 Network Service Discovery api_scan",

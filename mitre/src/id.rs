@@ -44,7 +44,10 @@ impl TechniqueId {
     /// The technique that this sub-technique belongs to; `None` for a technique.
     #[must_use]
     pub fn parent(self) -> Option<Self> {
-        self.sub.map(|_| Self { number: self.number, sub: None })
+        self.sub.map(|_| Self {
+            number: self.number,
+            sub: None,
+        })
     }
 
     /// The form in which a Sigma rule names it: `attack.t1078.001`.
@@ -82,7 +85,10 @@ impl FromStr for TacticId {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        parse_tactic(text).ok_or_else(|| ParseIdError { text: text.to_owned(), expected: "a tactic id such as TA0002" })
+        parse_tactic(text).ok_or_else(|| ParseIdError {
+            text: text.to_owned(),
+            expected: "a tactic id such as TA0002",
+        })
     }
 }
 
@@ -124,7 +130,10 @@ fn parse_technique(text: &str) -> Option<TechniqueId> {
         None => (bare, None),
     };
     let number = number.strip_prefix(['T', 't'])?;
-    Some(TechniqueId { number: digits(number, 4)?, sub })
+    Some(TechniqueId {
+        number: digits(number, 4)?,
+        sub,
+    })
 }
 
 fn parse_tactic(text: &str) -> Option<TacticId> {
@@ -202,22 +211,33 @@ mod tests {
 
     #[test]
     fn the_error_names_the_text_and_what_was_expected() {
-        let error = "T16".parse::<TechniqueId>().expect_err("two digits are too few");
-        assert_eq!(error.to_string(), "`T16` is not a technique id such as T1609 or T1078.001");
+        let error = "T16"
+            .parse::<TechniqueId>()
+            .expect_err("two digits are too few");
+        assert_eq!(
+            error.to_string(),
+            "`T16` is not a technique id such as T1609 or T1078.001"
+        );
     }
 
     #[test]
     fn a_technique_sorts_before_its_subtechniques() {
-        let mut ids =
-            ["T1078.003", "T1098", "T1078", "T1078.001"].map(|id| id.parse::<TechniqueId>().expect("well formed"));
+        let mut ids = ["T1078.003", "T1098", "T1078", "T1078.001"]
+            .map(|id| id.parse::<TechniqueId>().expect("well formed"));
         ids.sort_unstable();
-        assert_eq!(ids.map(|id| id.to_string()), ["T1078", "T1078.001", "T1078.003", "T1098"]);
+        assert_eq!(
+            ids.map(|id| id.to_string()),
+            ["T1078", "T1078.001", "T1078.003", "T1098"]
+        );
     }
 
     #[test]
     fn parent_and_tag_follow_from_the_id() {
         let id: TechniqueId = "T1078.001".parse().expect("well formed");
-        assert_eq!(id.parent().map(|parent| parent.to_string()).as_deref(), Some("T1078"));
+        assert_eq!(
+            id.parent().map(|parent| parent.to_string()).as_deref(),
+            Some("T1078")
+        );
         assert_eq!(id.parent().and_then(TechniqueId::parent), None);
         assert_eq!(id.as_tag(), "attack.t1078.001");
         assert_eq!(format!("{id:<11}|"), "T1078.001  |");

@@ -37,7 +37,9 @@ pub fn entries() -> &'static [MatrixEntry] {
 /// The entry with this id, in any case.
 #[must_use]
 pub fn entry(id: &str) -> Option<&'static MatrixEntry> {
-    ENTRIES.iter().find(|entry| entry.id.eq_ignore_ascii_case(id))
+    ENTRIES
+        .iter()
+        .find(|entry| entry.id.eq_ignore_ascii_case(id))
 }
 
 /// The entries that an act of this technique may belong to, in the order of their ids.
@@ -54,10 +56,14 @@ pub fn for_technique(id: TechniqueId) -> Vec<&'static MatrixEntry> {
     }
 }
 
-static ENTRIES: LazyLock<Vec<MatrixEntry>> = LazyLock::new(|| tsv::rows(MATRIX_TSV).filter_map(parse_entry).collect());
+static ENTRIES: LazyLock<Vec<MatrixEntry>> =
+    LazyLock::new(|| tsv::rows(MATRIX_TSV).filter_map(parse_entry).collect());
 
 fn mapped_to(id: TechniqueId) -> Vec<&'static MatrixEntry> {
-    ENTRIES.iter().filter(|entry| entry.attack.contains(&id)).collect()
+    ENTRIES
+        .iter()
+        .filter(|entry| entry.attack.contains(&id))
+        .collect()
 }
 
 fn parse_entry(row: &'static str) -> Option<MatrixEntry> {
@@ -66,7 +72,10 @@ fn parse_entry(row: &'static str) -> Option<MatrixEntry> {
         id,
         name,
         tactics: tsv::list(tactics).collect(),
-        attack: tsv::list(attack).map(str::parse).collect::<Result<_, _>>().ok()?,
+        attack: tsv::list(attack)
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .ok()?,
         url: page_url(page),
     })
 }
@@ -110,7 +119,10 @@ mod tests {
     fn an_entry_is_complete() {
         let entry = entry("ms-ta9013").expect("an entry");
         assert_eq!(entry.name, "Writable hostPath mount");
-        assert_eq!(entry.tactics, ["Persistence", "Privilege Escalation", "Lateral Movement"]);
+        assert_eq!(
+            entry.tactics,
+            ["Persistence", "Privilege Escalation", "Lateral Movement"]
+        );
         assert_eq!(entry.attack, ["T1611".parse().expect("well formed")]);
         let page = "https://microsoft.github.io/Threat-Matrix-for-Kubernetes/techniques/\
                     Writable%20hostPath%20mount/";

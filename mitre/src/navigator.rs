@@ -45,7 +45,10 @@ pub fn scores<'a>(
         comment: names.into_iter().collect::<Vec<_>>().join(", "),
     };
     let grouped = coverage::by_technique(rules);
-    grouped.into_iter().map(|(id, names)| (id, score(names))).collect()
+    grouped
+        .into_iter()
+        .map(|(id, names)| (id, score(names)))
+        .collect()
 }
 
 /// A layer of the Containers platform with these scores.
@@ -53,12 +56,18 @@ pub fn scores<'a>(
 /// Revoked ids are shown as what replaced them. A technique outside of the Containers table gets one
 /// entry without a tactic, which the Navigator takes to mean all of them.
 #[must_use]
-pub fn layer(name: &str, description: &str, scores: &BTreeMap<TechniqueId, TechniqueCoverage>) -> Value {
+pub fn layer(
+    name: &str,
+    description: &str,
+    scores: &BTreeMap<TechniqueId, TechniqueCoverage>,
+) -> Value {
     let scores = under_current_ids(scores);
     let score_max = scores.values().map(|coverage| coverage.score).max();
     let parents: BTreeSet<_> = scores.keys().filter_map(|id| id.parent()).collect();
-    let techniques: Vec<Value> =
-        scores.iter().flat_map(|(id, coverage)| entries(*id, coverage, parents.contains(id))).collect();
+    let techniques: Vec<Value> = scores
+        .iter()
+        .flat_map(|(id, coverage)| entries(*id, coverage, parents.contains(id)))
+        .collect();
     json!({
         "name": name,
         "description": description,
@@ -85,11 +94,15 @@ pub fn layer(name: &str, description: &str, scores: &BTreeMap<TechniqueId, Techn
 
 /// The Navigator names releases of ATT&CK by their major version alone.
 fn attack_major_version() -> &'static str {
-    ATTACK_VERSION.split_once('.').map_or(ATTACK_VERSION, |(major, _)| major)
+    ATTACK_VERSION
+        .split_once('.')
+        .map_or(ATTACK_VERSION, |(major, _)| major)
 }
 
 /// The scores with revoked ids added to what replaced them: the Navigator has no cell for the old.
-fn under_current_ids(scores: &BTreeMap<TechniqueId, TechniqueCoverage>) -> BTreeMap<TechniqueId, TechniqueCoverage> {
+fn under_current_ids(
+    scores: &BTreeMap<TechniqueId, TechniqueCoverage>,
+) -> BTreeMap<TechniqueId, TechniqueCoverage> {
     let mut current: BTreeMap<TechniqueId, TechniqueCoverage> = BTreeMap::new();
     for (id, coverage) in scores {
         let merged = current.entry(catalog::current(*id)).or_default();
@@ -121,7 +134,11 @@ fn entries(id: TechniqueId, coverage: &TechniqueCoverage, show_subtechniques: bo
         }
         cell
     };
-    technique.tactics.iter().map(|tactic| under_tactic(tactic.short_name)).collect()
+    technique
+        .tactics
+        .iter()
+        .map(|tactic| under_tactic(tactic.short_name))
+        .collect()
 }
 
 #[cfg(test)]
@@ -130,9 +147,15 @@ mod tests {
 
     fn layer_of(rules: &[(&str, &[&str])]) -> Value {
         let parse = |texts: &[&str]| -> Vec<TechniqueId> {
-            texts.iter().map(|text| text.parse().expect("well formed")).collect()
+            texts
+                .iter()
+                .map(|text| text.parse().expect("well formed"))
+                .collect()
         };
-        let rules: Vec<_> = rules.iter().map(|(name, texts)| (*name, parse(texts))).collect();
+        let rules: Vec<_> = rules
+            .iter()
+            .map(|(name, texts)| (*name, parse(texts)))
+            .collect();
         let scores = scores(rules.iter().map(|(name, ids)| (*name, ids.as_slice())));
         layer("Rules", "What they cover", &scores)
     }
@@ -143,7 +166,11 @@ mod tests {
             .iter()
             .map(|value| {
                 let id = value["techniqueID"].as_str().expect("an id");
-                (id, value["tactic"].as_str(), value["score"].as_u64().expect("a score"))
+                (
+                    id,
+                    value["tactic"].as_str(),
+                    value["score"].as_u64().expect("a score"),
+                )
             })
             .collect()
     }
@@ -163,8 +190,8 @@ mod tests {
     #[test]
     fn a_technique_has_a_cell_under_each_of_its_tactics() {
         let layer = layer_of(&[("cron", &["T1053.007"]), ("job", &["T1053.007"])]);
-        let expected =
-            ["execution", "persistence", "privilege-escalation"].map(|tactic| ("T1053.007", Some(tactic), 2));
+        let expected = ["execution", "persistence", "privilege-escalation"]
+            .map(|tactic| ("T1053.007", Some(tactic), 2));
         assert_eq!(cells(&layer), expected);
         assert_eq!(layer["techniques"][0]["comment"], "cron, job");
         assert_eq!(layer["techniques"][0]["enabled"], true);
@@ -185,8 +212,12 @@ mod tests {
 
     #[test]
     fn revoked_ids_are_merged_into_their_replacement() {
-        let coverage = |comment: &str| TechniqueCoverage { score: 1, comment: comment.to_owned() };
-        let scores = ["T1562", "T1562.001", "T1685"].map(|id| (id.parse().expect("well formed"), coverage(id)));
+        let coverage = |comment: &str| TechniqueCoverage {
+            score: 1,
+            comment: comment.to_owned(),
+        };
+        let scores = ["T1562", "T1562.001", "T1685"]
+            .map(|id| (id.parse().expect("well formed"), coverage(id)));
         let layer = layer("Rules", "", &BTreeMap::from(scores));
         assert_eq!(cells(&layer), [("T1685", Some("defense-impairment"), 3)]);
         assert_eq!(layer["techniques"][0]["comment"], "T1562, T1562.001, T1685");
@@ -194,6 +225,9 @@ mod tests {
 
     #[test]
     fn a_technique_of_another_platform_has_one_cell_without_tactic() {
-        assert_eq!(cells(&layer_of(&[("dns", &["T1557"])])), [("T1557", None, 1)]);
+        assert_eq!(
+            cells(&layer_of(&[("dns", &["T1557"])])),
+            [("T1557", None, 1)]
+        );
     }
 }

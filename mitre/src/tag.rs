@@ -54,14 +54,17 @@ pub fn check_tag(tag: &str) -> TagCheck {
     };
     // Only the bare id: `attack.attack.t1609` must not pass as a technique.
     if id::strip_namespace(name).is_some() {
-        return TagCheck::Unknown { suggestion: Some(format!("attack.{}", tail(name))) };
+        return TagCheck::Unknown {
+            suggestion: Some(format!("attack.{}", tail(name))),
+        };
     }
     if let Ok(id) = name.parse::<TechniqueId>() {
         return check_technique(id);
     }
     if let Ok(id) = name.parse::<TacticId>() {
         // A number says nothing about what was meant, so there is nothing to suggest.
-        return catalog::tactic(id).map_or(TagCheck::Unknown { suggestion: None }, TagCheck::Tactic);
+        return catalog::tactic(id)
+            .map_or(TagCheck::Unknown { suggestion: None }, TagCheck::Tactic);
     }
     match catalog::tactic_by_name(name) {
         Some(TacticMatch::Current(tactic)) => return TagCheck::Tactic(tactic),
@@ -76,7 +79,9 @@ pub fn check_tag(tag: &str) -> TagCheck {
     if is_group_or_software(name) {
         return TagCheck::GroupOrSoftware;
     }
-    TagCheck::Unknown { suggestion: suggestion(name) }
+    TagCheck::Unknown {
+        suggestion: suggestion(name),
+    }
 }
 
 fn check_technique(id: TechniqueId) -> TagCheck {
@@ -87,12 +92,15 @@ fn check_technique(id: TechniqueId) -> TagCheck {
 }
 
 fn is_group_or_software(name: &str) -> bool {
-    name.strip_prefix(['g', 'G', 's', 'S']).is_some_and(|number| id::digits(number, 4).is_some())
+    name.strip_prefix(['g', 'G', 's', 'S'])
+        .is_some_and(|number| id::digits(number, 4).is_some())
 }
 
 fn suggestion(name: &str) -> Option<String> {
     let name = name.to_ascii_lowercase();
-    let tag = mended_id(&name).map(TechniqueId::as_tag).or_else(|| nearest_tag(&name))?;
+    let tag = mended_id(&name)
+        .map(TechniqueId::as_tag)
+        .or_else(|| nearest_tag(&name))?;
     Some(tag)
 }
 
@@ -123,9 +131,15 @@ fn nearest_tag(name: &str) -> Option<String> {
 /// by both names, techniques by id and by name.
 fn candidates() -> impl Iterator<Item = (String, String)> {
     let tactics = catalog::tactics().iter().flat_map(|tactic| {
-        let spellings = [Some(tactic.short_name), tactic.former.map(|former| former.short_name)];
+        let spellings = [
+            Some(tactic.short_name),
+            tactic.former.map(|former| former.short_name),
+        ];
         let tag = format!("attack.{}", tactic.short_name);
-        spellings.into_iter().flatten().map(move |spelling| (spelling.to_owned(), tag.clone()))
+        spellings
+            .into_iter()
+            .flatten()
+            .map(move |spelling| (spelling.to_owned(), tag.clone()))
     });
     let techniques = catalog::techniques().iter().flat_map(|technique| {
         let id = technique.id.to_string().to_ascii_lowercase();
@@ -162,7 +176,9 @@ mod tests {
             TagCheck::NotOnContainers(id) => format!("elsewhere {id}"),
             TagCheck::ThreatMatrix(entry) => format!("matrix {}", entry.name),
             TagCheck::GroupOrSoftware => "group or software".to_owned(),
-            TagCheck::Unknown { suggestion: Some(suggestion) } => format!("unknown, {suggestion}?"),
+            TagCheck::Unknown {
+                suggestion: Some(suggestion),
+            } => format!("unknown, {suggestion}?"),
             TagCheck::Unknown { suggestion: None } => "unknown".to_owned(),
         };
         assert_eq!(verdict, expected, "{tag}");
@@ -170,7 +186,14 @@ mod tests {
 
     #[test]
     fn other_namespaces_are_none_of_our_business() {
-        for tag in ["tlp.red", "cve.2024-3094", "detection.threat-hunting", "attack", "", "t1609"] {
+        for tag in [
+            "tlp.red",
+            "cve.2024-3094",
+            "detection.threat-hunting",
+            "attack",
+            "",
+            "t1609",
+        ] {
             check(tag, "not attack");
         }
     }
@@ -178,7 +201,10 @@ mod tests {
     #[test]
     fn tactics_and_techniques_are_found_in_any_case() {
         check("attack.t1609", "technique Container Administration Command");
-        check("Attack.T1078.001", "technique Valid Accounts: Default Accounts");
+        check(
+            "Attack.T1078.001",
+            "technique Valid Accounts: Default Accounts",
+        );
         check("attack.execution", "tactic execution");
         check("attack.privilege_escalation", "tactic privilege-escalation");
         check("attack.ta0002", "tactic execution");
@@ -186,8 +212,14 @@ mod tests {
 
     #[test]
     fn names_of_v18_are_understood_and_reported() {
-        check("attack.defense-evasion", "renamed Defense Evasion to Stealth");
-        check("attack.defense_evasion", "renamed Defense Evasion to Stealth");
+        check(
+            "attack.defense-evasion",
+            "renamed Defense Evasion to Stealth",
+        );
+        check(
+            "attack.defense_evasion",
+            "renamed Defense Evasion to Stealth",
+        );
         check("attack.ta0005", "tactic stealth");
         check("attack.t1562", "revoked T1562 for T1685");
         check("attack.t1562.001", "revoked T1562.001 for T1685");
@@ -214,17 +246,35 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_suggested() {
-        check("attack.privilege-escalaton", "unknown, attack.privilege-escalation?");
-        check("attack.credentials_access", "unknown, attack.credential-access?");
+        check(
+            "attack.privilege-escalaton",
+            "unknown, attack.privilege-escalation?",
+        );
+        check(
+            "attack.credentials_access",
+            "unknown, attack.credential-access?",
+        );
         check("attack.defence-evasion", "unknown, attack.stealth?");
-        check("attack.defense-impairement", "unknown, attack.defense-impairment?");
-        check("attack.container_administration_command", "unknown, attack.t1609?");
+        check(
+            "attack.defense-impairement",
+            "unknown, attack.defense-impairment?",
+        );
+        check(
+            "attack.container_administration_command",
+            "unknown, attack.t1609?",
+        );
         check("attack.t16099", "unknown, attack.t1609?");
     }
 
     #[test]
     fn nothing_far_fetched_is_suggested() {
-        for tag in ["attack.kubernetes", "attack.", "attack.x", "attack.ta9999", "attack.ms-ta9032"] {
+        for tag in [
+            "attack.kubernetes",
+            "attack.",
+            "attack.x",
+            "attack.ta9999",
+            "attack.ms-ta9032",
+        ] {
             check(tag, "unknown");
         }
     }

@@ -40,7 +40,12 @@ impl Account {
     /// Whether every record is accounted for; holds whenever no batch is in flight.
     #[must_use]
     pub fn balances(&self) -> bool {
-        self.received == self.evaluated + self.repeated + self.out_of_range + self.ignored_total() + self.rejected_total()
+        self.received
+            == self.evaluated
+                + self.repeated
+                + self.out_of_range
+                + self.ignored_total()
+                + self.rejected_total()
     }
 
     /// Ignored records.

@@ -212,7 +212,11 @@ impl ObjectRef {
     /// The same with the resource in the singular, if one object is named: `pod web/toolbox`.
     #[must_use]
     pub fn display_one(&self) -> String {
-        if self.name.is_some() { self.display_as(&singular(&self.resource)) } else { self.display() }
+        if self.name.is_some() {
+            self.display_as(&singular(&self.resource))
+        } else {
+            self.display()
+        }
     }
 
     fn display_as(&self, resource: &str) -> String {
@@ -230,8 +234,11 @@ fn singular(resource: &str) -> String {
     if let Some(stem) = resource.strip_suffix("ies") {
         return format!("{stem}y");
     }
-    let stem = resource.strip_suffix("sses").map(|stem| format!("{stem}ss"));
-    stem.or_else(|| resource.strip_suffix('s').map(ToOwned::to_owned)).unwrap_or_else(|| resource.to_owned())
+    let stem = resource
+        .strip_suffix("sses")
+        .map(|stem| format!("{stem}ss"));
+    stem.or_else(|| resource.strip_suffix('s').map(ToOwned::to_owned))
+        .unwrap_or_else(|| resource.to_owned())
 }
 
 /// A decoded fact.

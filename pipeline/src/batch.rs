@@ -18,7 +18,9 @@ impl Batcher {
     /// An empty batcher.
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Self {
-        Self { builder: BatchBuilder::new(settings) }
+        Self {
+            builder: BatchBuilder::new(settings),
+        }
     }
 
     /// Adds an event; its time tells the caller whether to keep it ([`Batcher::take_back`]).
@@ -26,7 +28,8 @@ impl Batcher {
     /// # Errors
     /// If the bytes are no event after all.
     pub fn push(&mut self, event: &RawEvent<'_>) -> Result<Option<i64>, NotAnEvent> {
-        self.builder.push(event.bytes, &event.origin, event.offset)?;
+        self.builder
+            .push(event.bytes, &event.origin, event.offset)?;
         Ok(self.builder.last_time())
     }
 

@@ -20,13 +20,22 @@ pub struct Catalog {
 impl Catalog {
     /// Compiles rules; `page` finds the page of a rule, if it has one.
     pub fn new(rules: Vec<Rule>, page: impl Fn(&Rule) -> Option<Page>) -> Self {
-        let infos = rules.iter().map(|rule| Arc::new(info(rule, page(rule)))).collect();
-        Self { set: RuleSet::new(rules), infos }
+        let infos = rules
+            .iter()
+            .map(|rule| Arc::new(info(rule, page(rule))))
+            .collect();
+        Self {
+            set: RuleSet::new(rules),
+            infos,
+        }
     }
 }
 
 fn info(rule: &Rule, page: Option<Page>) -> RuleInfo {
-    let why = page.as_ref().and_then(Page::why).unwrap_or_else(|| one_line(&rule.description));
+    let why = page
+        .as_ref()
+        .and_then(Page::why)
+        .unwrap_or_else(|| one_line(&rule.description));
     RuleInfo {
         id: rule.id.clone(),
         name: rule.name.clone(),

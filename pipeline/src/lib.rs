@@ -8,14 +8,14 @@
 //! [`run::Pipeline`] drives them. Everything is push: a source hands over items one at a time, and nothing here reads a
 //! file, a clock or a socket but `source`.
 
-pub mod source;
-pub mod decode;
-pub mod repeats;
+pub mod alert;
 pub mod batch;
 pub mod correlate;
+pub mod decode;
 pub mod enrich;
 pub mod redact;
-pub mod alert;
+pub mod repeats;
+pub mod source;
 pub mod wire;
 
 pub mod account;

@@ -21,7 +21,11 @@ pub struct Repeats {
 
 impl Default for Repeats {
     fn default() -> Self {
-        Self { seed: RandomState::new().hash_one(0_u8), known: HashSet::new(), order: VecDeque::new() }
+        Self {
+            seed: RandomState::new().hash_one(0_u8),
+            known: HashSet::new(),
+            order: VecDeque::new(),
+        }
     }
 }
 

@@ -117,8 +117,10 @@ impl RuleSources {
         let mut lists = Placeholders::new();
         for path in &self.lists {
             let source = read(path)?;
-            let found = detections::sigma::lists(&source)
-                .map_err(|reason| RulesError::Lists { path: path.clone(), reason })?;
+            let found = detections::sigma::lists(&source).map_err(|reason| RulesError::Lists {
+                path: path.clone(),
+                reason,
+            })?;
             lists.extend(found);
         }
         Ok(lists)
@@ -127,12 +129,19 @@ impl RuleSources {
     fn disable(&self, rules: &mut Vec<Rule>) -> Result<(), RulesError> {
         for name in &self.disabled {
             let matches = |rule: &Rule| {
-                rule.name == *name || rule.id.eq_ignore_ascii_case(name) || rule.tags.iter().any(|tag| tag == name)
+                rule.name == *name
+                    || rule.id.eq_ignore_ascii_case(name)
+                    || rule.tags.iter().any(|tag| tag == name)
             };
             if !rules.iter().any(matches) {
                 let near = did_you_mean(name, rules.iter().map(|rule| rule.name.as_str()));
-                let hint = near.map(|near| format!(" (did you mean `{near}`?)")).unwrap_or_default();
-                return Err(RulesError::NothingToDisable { name: name.clone(), hint });
+                let hint = near
+                    .map(|near| format!(" (did you mean `{near}`?)"))
+                    .unwrap_or_default();
+                return Err(RulesError::NothingToDisable {
+                    name: name.clone(),
+                    hint,
+                });
             }
             rules.retain(|rule| !matches(rule));
         }
@@ -141,23 +150,37 @@ impl RuleSources {
 }
 
 fn read(path: &Path) -> Result<Source, RulesError> {
-    let failed = |source| RulesError::Read { path: path.to_owned(), source };
+    let failed = |source| RulesError::Read {
+        path: path.to_owned(),
+        source,
+    };
     let size = fs::metadata(path).map_err(failed)?.len();
     if size > RULE_BYTES_MAX {
-        return Err(RulesError::TooLarge { path: path.to_owned(), size });
+        return Err(RulesError::TooLarge {
+            path: path.to_owned(),
+            size,
+        });
     }
     let text = fs::read_to_string(path).map_err(failed)?;
     Ok(Source::new(&path.display().to_string(), &text))
 }
 
-fn read_rules(path: &Path, sources: &mut Vec<Source>, pages: &mut BTreeMap<String, Page>) -> Result<(), RulesError> {
+fn read_rules(
+    path: &Path,
+    sources: &mut Vec<Source>,
+    pages: &mut BTreeMap<String, Page>,
+) -> Result<(), RulesError> {
     let files = rule_files(path)?;
     if files.is_empty() {
         return Err(RulesError::Empty(path.to_owned()));
     }
     for file in files {
         let page = file.with_extension("md");
-        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let stem = file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         sources.push(read(&file)?);
         if page.exists() {
             pages.insert(stem, Page::parse(&read(&page)?.text));
@@ -168,7 +191,10 @@ fn read_rules(path: &Path, sources: &mut Vec<Source>, pages: &mut BTreeMap<Strin
 
 /// The rule files below a folder, sorted; a file is itself.
 fn rule_files(path: &Path) -> Result<Vec<PathBuf>, RulesError> {
-    let failed = |source| RulesError::Read { path: path.to_owned(), source };
+    let failed = |source| RulesError::Read {
+        path: path.to_owned(),
+        source,
+    };
     if !fs::metadata(path).map_err(failed)?.is_dir() {
         return Ok(vec![path.to_owned()]);
     }
@@ -177,7 +203,10 @@ fn rule_files(path: &Path) -> Result<Vec<PathBuf>, RulesError> {
         let entry = entry.map_err(failed)?.path();
         if entry.is_dir() {
             files.extend(rule_files(&entry)?);
-        } else if entry.extension().is_some_and(|extension| extension == "yml" || extension == "yaml") {
+        } else if entry
+            .extension()
+            .is_some_and(|extension| extension == "yml" || extension == "yaml")
+        {
             files.push(entry);
         }
     }

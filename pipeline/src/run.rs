@@ -70,7 +70,10 @@ impl<'a> Pipeline<'a> {
     /// A run that has seen nothing yet.
     #[must_use]
     pub fn new(catalog: &'a Catalog, options: Options) -> Self {
-        let traits = |rule: &Rule| RuleTraits { id: rule.id.clone(), per_actor: rule.is_per_actor() };
+        let traits = |rule: &Rule| RuleTraits {
+            id: rule.id.clone(),
+            per_actor: rule.is_per_actor(),
+        };
         let rules = catalog.set.rules().iter().map(traits).collect();
         Self {
             catalog,
@@ -94,7 +97,13 @@ impl<'a> Pipeline<'a> {
         self.account.received += 1;
         match item {
             Item::Event(event) => self.accept_event(event),
-            Item::Rejected(rejected) => *self.account.rejected.entry(rejected.reason.as_str()).or_default() += 1,
+            Item::Rejected(rejected) => {
+                *self
+                    .account
+                    .rejected
+                    .entry(rejected.reason.as_str())
+                    .or_default() += 1
+            }
             Item::Ignored(reason) => *self.account.ignored.entry(reason.as_str()).or_default() += 1,
         }
     }
@@ -111,14 +120,23 @@ impl<'a> Pipeline<'a> {
                 return;
             }
         };
-        let early = self.options.from_us.zip(time).is_some_and(|(from, time)| time < from);
-        let late = self.options.to_us.zip(time).is_some_and(|(to, time)| time >= to);
+        let early = self
+            .options
+            .from_us
+            .zip(time)
+            .is_some_and(|(from, time)| time < from);
+        let late = self
+            .options
+            .to_us
+            .zip(time)
+            .is_some_and(|(to, time)| time >= to);
         if early || late {
             self.batcher.take_back();
             self.account.out_of_range += 1;
             return;
         }
-        self.account.note_event(event.origin.envelope, event.origin.partial, time);
+        self.account
+            .note_event(event.origin.envelope, event.origin.partial, time);
         if let Some(batch) = self.batcher.cut_if_full() {
             self.detect(&batch);
         }
@@ -147,11 +165,17 @@ impl<'a> Pipeline<'a> {
         let evaluation = self.catalog.set.evaluate(batch);
         for blind in &evaluation.blind {
             let envelope = batch.envelope(blind.row).as_str();
-            *self.account.blind.entry((blind.rule, envelope)).or_default() += 1;
+            *self
+                .account
+                .blind
+                .entry((blind.rule, envelope))
+                .or_default() += 1;
         }
         for matches in evaluation.matches.chunk_by(|a, b| a.row == b.row) {
             let row = matches[0].row;
-            let Ok(event) = batch.event(row) else { continue };
+            let Ok(event) = batch.event(row) else {
+                continue;
+            };
             for found in matches {
                 self.acts.add(&Hit {
                     rule: found.rule,
@@ -175,7 +199,15 @@ impl<'a> Pipeline<'a> {
             settings: self.options.settings.clone(),
             automation: &self.options.automation,
         };
-        let alerts = self.acts.finish().into_iter().filter_map(|finding| enricher.alert(finding)).collect();
-        Report { alerts, account: self.account }
+        let alerts = self
+            .acts
+            .finish()
+            .into_iter()
+            .filter_map(|finding| enricher.alert(finding))
+            .collect();
+        Report {
+            alerts,
+            account: self.account,
+        }
     }
 }

@@ -50,7 +50,8 @@ pub enum DiscoverError {
 /// Extensions of files that stand beside logs and are none. Anything else in a folder is tried: rotated logs have names
 /// like `audit.log.1`, `audit-2026-11-20T00-00-00.000` or a bare id.
 const NOT_LOGS: [&str; 18] = [
-    "bz2", "conf", "css", "html", "js", "lock", "md", "parquet", "pem", "png", "py", "rs", "sh", "toml", "tsv", "yaml", "yml", "zip",
+    "bz2", "conf", "css", "html", "js", "lock", "md", "parquet", "pem", "png", "py", "rs", "sh",
+    "toml", "tsv", "yaml", "yml", "zip",
 ];
 
 /// Finds the inputs. All arguments that lead nowhere are reported at once.
@@ -67,7 +68,11 @@ pub fn discover(arguments: &[String]) -> Result<Inputs, Vec<DiscoverError>> {
     }
     let mut seen = std::collections::BTreeSet::new();
     inputs.paths.retain(|path| seen.insert(path.clone()));
-    if errors.is_empty() { Ok(inputs) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(inputs)
+    } else {
+        Err(errors)
+    }
 }
 
 impl Inputs {
@@ -88,7 +93,10 @@ impl Inputs {
     fn add_folder(&mut self, folder: &Path) -> Result<(), DiscoverError> {
         let before = self.paths.len();
         let hidden = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with('.');
-        let walk = WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter();
+        let walk = WalkDir::new(folder)
+            .follow_links(true)
+            .sort_by_file_name()
+            .into_iter();
         for entry in walk.filter_entry(|entry| entry.depth() == 0 || !hidden(entry.file_name())) {
             let entry = entry?;
             if entry.file_type().is_file() {
@@ -126,7 +134,9 @@ impl Inputs {
 }
 
 fn is_log(path: &Path) -> bool {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    let extension = path
+        .extension()
+        .map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     extension.is_none_or(|extension| !NOT_LOGS.contains(&extension.as_str()))
 }
 
@@ -138,11 +148,21 @@ mod tests {
     #[test]
     fn folders_are_sorted_and_hidden_files_left_out() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["b.ndjson", "a.log.gz", ".hidden", "README.md", "audit.log.1"] {
+        for name in [
+            "b.ndjson",
+            "a.log.gz",
+            ".hidden",
+            "README.md",
+            "audit.log.1",
+        ] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         let inputs = discover(&[folder.path().display().to_string()]).unwrap();
-        let names: Vec<String> = inputs.paths.iter().map(|path| path.name().rsplit('/').next().unwrap().to_owned()).collect();
+        let names: Vec<String> = inputs
+            .paths
+            .iter()
+            .map(|path| path.name().rsplit('/').next().unwrap().to_owned())
+            .collect();
         assert_eq!(names, ["a.log.gz", "audit.log.1", "b.ndjson"]);
         assert_eq!(inputs.skipped.len(), 1);
         let pattern = folder.path().join("*.ndjson").display().to_string();

@@ -48,8 +48,11 @@ impl<W: Write> RejectsFile<W> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
-        let _infallible = write!(digits, "{byte:02x}");
-        digits
-    })
+    bytes.iter().fold(
+        String::with_capacity(2 * bytes.len()),
+        |mut digits, byte| {
+            let _infallible = write!(digits, "{byte:02x}");
+            digits
+        },
+    )
 }

@@ -78,9 +78,17 @@ impl<W: Write> Replay<'_, W> {
     ///
     /// # Errors
     /// Only if the rejects file cannot be written: then what is rejected would be lost.
-    pub fn run(mut self, inputs: &[InputPath], progress: &mut dyn Progress) -> io::Result<Replayed> {
+    pub fn run(
+        mut self,
+        inputs: &[InputPath],
+        progress: &mut dyn Progress,
+    ) -> io::Result<Replayed> {
         let mut pipeline = Pipeline::new(self.catalog, self.options.clone());
-        let mut reading = Reading { progress, bytes_before: 0, faults: Vec::new() };
+        let mut reading = Reading {
+            progress,
+            bytes_before: 0,
+            faults: Vec::new(),
+        };
         for path in inputs {
             let name = path.name();
             pipeline.begin_input(&name);
@@ -90,14 +98,21 @@ impl<W: Write> Replay<'_, W> {
             };
             match opened {
                 Ok(input) => self.feed(input, &name, &mut pipeline, &mut reading)?,
-                Err(source) => reading.faults.push(InputFault { input: name, source }),
+                Err(source) => reading.faults.push(InputFault {
+                    input: name,
+                    source,
+                }),
             }
         }
         if let Some(rejects) = &mut self.rejects {
             rejects.flush()?;
         }
         let report = pipeline.finish();
-        Ok(Replayed { report, faults: reading.faults, bytes: reading.bytes_before })
+        Ok(Replayed {
+            report,
+            faults: reading.faults,
+            bytes: reading.bytes_before,
+        })
     }
 
     fn feed(
@@ -120,7 +135,10 @@ impl<W: Write> Replay<'_, W> {
                 }
                 Ok(None) => break,
                 Err(source) => {
-                    reading.faults.push(InputFault { input: name.to_owned(), source });
+                    reading.faults.push(InputFault {
+                        input: name.to_owned(),
+                        source,
+                    });
                     break;
                 }
             }

@@ -36,7 +36,9 @@ pub(crate) fn run(arguments: &ReplayArgs, color: ColorChoice) -> anyhow::Result<
         cluster: arguments.cluster.as_str().into(),
         rejects: rejects(arguments)?,
     };
-    let replayed = replay.run(&inputs.paths, &mut display).context("cannot write the rejects file")?;
+    let replayed = replay
+        .run(&inputs.paths, &mut display)
+        .context("cannot write the rejects file")?;
     display.finish();
     write_alerts(&replayed.report.alerts, arguments, color).context("cannot write the alerts")?;
     if !arguments.quiet {
@@ -47,7 +49,11 @@ pub(crate) fn run(arguments: &ReplayArgs, color: ColorChoice) -> anyhow::Result<
 }
 
 fn join<E: std::fmt::Display>(errors: &[E]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n       ")
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n       ")
 }
 
 fn options(arguments: &ReplayArgs) -> Options {
@@ -74,12 +80,20 @@ fn rejects(arguments: &ReplayArgs) -> anyhow::Result<Option<RejectsFile<BufWrite
 fn total_bytes(inputs: &Inputs) -> Option<u64> {
     let size = |path: &InputPath| match path {
         InputPath::Stdin => None,
-        InputPath::File(path) => path.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len()),
+        InputPath::File(path) => path
+            .metadata()
+            .ok()
+            .filter(std::fs::Metadata::is_file)
+            .map(|file| file.len()),
     };
     inputs.paths.iter().map(size).sum()
 }
 
-fn write_alerts(alerts: &[Alert], arguments: &ReplayArgs, color: ColorChoice) -> std::io::Result<()> {
+fn write_alerts(
+    alerts: &[Alert],
+    arguments: &ReplayArgs,
+    color: ColorChoice,
+) -> std::io::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     let style = text::Style {
         colour: output::coloured(color),
@@ -87,17 +101,17 @@ fn write_alerts(alerts: &[Alert], arguments: &ReplayArgs, color: ColorChoice) ->
         date: !is_one_day(alerts),
         verbose: arguments.verbose,
     };
-    let processed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let processed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis();
     let processed = i64::try_from(processed).unwrap_or(i64::MAX);
     let least = arguments.min_level.unwrap_or(Level::Informational);
     for alert in alerts.iter().filter(|alert| alert.severity.level >= least) {
         match arguments.format {
             Format::Text => writeln!(out, "{}\n", text::render(alert, &style))?,
             Format::Line => writeln!(out, "{}", text::render_line(alert))?,
-            Format::Ocsf => {
-                serde_json::to_writer(&mut out, &ocsf::to_json(alert, processed))?;
-                writeln!(out)?;
-            }
+            Format::Ocsf => writeln!(out, "{}", ocsf::to_line(alert, processed))?,
         }
     }
     out.flush()
@@ -106,12 +120,23 @@ fn write_alerts(alerts: &[Alert], arguments: &ReplayArgs, color: ColorChoice) ->
 /// Dates are left out where they would all be the same.
 fn is_one_day(alerts: &[Alert]) -> bool {
     const DAY_US: i64 = 86_400_000_000;
-    let days = || alerts.iter().flat_map(|alert| [alert.first_us, alert.last_us]).map(|time| time.map(|time| time.div_euclid(DAY_US)));
+    let days = || {
+        alerts
+            .iter()
+            .flat_map(|alert| [alert.first_us, alert.last_us])
+            .map(|time| time.map(|time| time.div_euclid(DAY_US)))
+    };
     days().min() == days().max()
 }
 
 fn exit(replayed: &Replayed, arguments: &ReplayArgs) -> Exit {
-    let reached = |level: Level| replayed.report.alerts.iter().any(|alert| alert.severity.level >= level);
+    let reached = |level: Level| {
+        replayed
+            .report
+            .alerts
+            .iter()
+            .any(|alert| alert.severity.level >= level)
+    };
     if arguments.fail_on.is_some_and(reached) {
         Exit::Alerts
     } else if replayed.faults.is_empty() {

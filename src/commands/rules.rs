@@ -20,7 +20,12 @@ use crate::output;
 
 pub(crate) fn run(command: &RulesCommand, color: ColorChoice) -> anyhow::Result<Exit> {
     match command {
-        RulesCommand::Check { paths, lists, concise, strict } => {
+        RulesCommand::Check {
+            paths,
+            lists,
+            concise,
+            strict,
+        } => {
             let sources = RuleSources {
                 without_bundled: !paths.is_empty(),
                 paths: paths.clone(),
@@ -29,19 +34,29 @@ pub(crate) fn run(command: &RulesCommand, color: ColorChoice) -> anyhow::Result<
             };
             check(&sources.load()?, *concise, *strict, color)
         }
-        RulesCommand::List { rules, json } => with_rules(&rules.sources(), |rules| list(&rules, *json)),
-        RulesCommand::Explain { rule, event, rules } => {
-            with_rules(&rules.sources(), |loaded| explain::run(&loaded, rule, event.as_deref()))
+        RulesCommand::List { rules, json } => {
+            with_rules(&rules.sources(), |rules| list(&rules, *json))
         }
-        RulesCommand::Test { names, rules } => with_rules(&rules.sources(), |rules| test(rules, names)),
-        RulesCommand::Coverage { rules, format } => with_rules(&rules.sources(), |rules| coverage(&rules, *format)),
+        RulesCommand::Explain { rule, event, rules } => with_rules(&rules.sources(), |loaded| {
+            explain::run(&loaded, rule, event.as_deref())
+        }),
+        RulesCommand::Test { names, rules } => {
+            with_rules(&rules.sources(), |rules| test(rules, names))
+        }
+        RulesCommand::Coverage { rules, format } => {
+            with_rules(&rules.sources(), |rules| coverage(&rules, *format))
+        }
     }
 }
 
 /// Loads rules, or shows on standard error what is wrong with them.
 pub(crate) fn load_or_show(sources: &RuleSources) -> anyhow::Result<Option<LoadedRules>> {
     let rules = sources.load()?;
-    let errors = rules.loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let errors = rules
+        .loaded
+        .diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Error);
     let mut failed = 0;
     for error in errors {
         anstream::eprintln!("{}\n", error.render(true));
@@ -54,14 +69,22 @@ pub(crate) fn load_or_show(sources: &RuleSources) -> anyhow::Result<Option<Loade
     Ok(Some(rules))
 }
 
-fn with_rules(sources: &RuleSources, run: impl FnOnce(LoadedRules) -> anyhow::Result<Exit>) -> anyhow::Result<Exit> {
+fn with_rules(
+    sources: &RuleSources,
+    run: impl FnOnce(LoadedRules) -> anyhow::Result<Exit>,
+) -> anyhow::Result<Exit> {
     match load_or_show(sources)? {
         Some(rules) => run(rules),
         None => Ok(Exit::Rules),
     }
 }
 
-fn check(rules: &LoadedRules, concise: bool, strict: bool, color: ColorChoice) -> anyhow::Result<Exit> {
+fn check(
+    rules: &LoadedRules,
+    concise: bool,
+    strict: bool,
+    color: ColorChoice,
+) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
     let diagnostics = &rules.loaded.diagnostics;
     for diagnostic in diagnostics {
@@ -71,14 +94,27 @@ fn check(rules: &LoadedRules, concise: bool, strict: bool, color: ColorChoice) -
             writeln!(out, "{}\n", diagnostic.render(output::coloured(color)))?;
         }
     }
-    let number = |severity: Severity| diagnostics.iter().filter(|found: &&Diagnostic| found.severity == severity).count();
+    let number = |severity: Severity| {
+        diagnostics
+            .iter()
+            .filter(|found: &&Diagnostic| found.severity == severity)
+            .count()
+    };
     let (errors, warnings) = (number(Severity::Error), number(Severity::Warning));
     let foreign = match rules.loaded.foreign.len() {
         0 => String::new(),
         other => format!(", {other} for other products left out"),
     };
-    writeln!(out, "{} rules, {errors} errors, {warnings} warnings{foreign}", rules.loaded.rules.len())?;
-    Ok(if errors > 0 || (strict && warnings > 0) { Exit::Rules } else { Exit::Success })
+    writeln!(
+        out,
+        "{} rules, {errors} errors, {warnings} warnings{foreign}",
+        rules.loaded.rules.len()
+    )?;
+    Ok(if errors > 0 || (strict && warnings > 0) {
+        Exit::Rules
+    } else {
+        Exit::Success
+    })
 }
 
 fn list(rules: &LoadedRules, as_json: bool) -> anyhow::Result<Exit> {
@@ -89,12 +125,30 @@ fn list(rules: &LoadedRules, as_json: bool) -> anyhow::Result<Exit> {
         writeln!(out, "{}", serde_json::to_string_pretty(&documents)?)?;
         return Ok(Exit::Success);
     }
-    let width = rules.iter().map(|rule| rule.name.len()).max().unwrap_or_default();
+    let width = rules
+        .iter()
+        .map(|rule| rule.name.len())
+        .max()
+        .unwrap_or_default();
     for rule in rules {
-        let tactic = rule.tactics.first().and_then(|id| mitre::catalog::tactic(*id)).map_or("", |tactic| tactic.name);
-        writeln!(out, "{:<width$}  {:<13}  {tactic:<20}  {}", rule.name, rule.level.as_str(), rule.title)?;
+        let tactic = rule
+            .tactics
+            .first()
+            .and_then(|id| mitre::catalog::tactic(*id))
+            .map_or("", |tactic| tactic.name);
+        writeln!(
+            out,
+            "{:<width$}  {:<13}  {tactic:<20}  {}",
+            rule.name,
+            rule.level.as_str(),
+            rule.title
+        )?;
     }
-    writeln!(out, "\n{} rules; `tidewatch rules explain NAME` shows a rule's page", rules.len())?;
+    writeln!(
+        out,
+        "\n{} rules; `tidewatch rules explain NAME` shows a rule's page",
+        rules.len()
+    )?;
     Ok(Exit::Success)
 }
 
@@ -113,12 +167,17 @@ fn as_document(rule: &Rule) -> serde_json::Value {
 
 /// Finds a rule by name or id.
 fn find<'a>(rules: &'a [Rule], name: &str) -> anyhow::Result<&'a Rule> {
-    if let Some(rule) = rules.iter().find(|rule| rule.name == name || rule.id.eq_ignore_ascii_case(name)) {
+    if let Some(rule) = rules
+        .iter()
+        .find(|rule| rule.name == name || rule.id.eq_ignore_ascii_case(name))
+    {
         return Ok(rule);
     }
     match did_you_mean(name, rules.iter().map(|rule| rule.name.as_str())) {
         Some(near) => bail!("there is no rule `{name}`; did you mean `{near}`?"),
-        None => Err(anyhow!("there is no rule `{name}`; `tidewatch rules list` prints them")),
+        None => Err(anyhow!(
+            "there is no rule `{name}`; `tidewatch rules list` prints them"
+        )),
     }
 }
 
@@ -131,7 +190,10 @@ fn test(rules: LoadedRules, names: &[String]) -> anyhow::Result<Exit> {
     let LoadedRules { loaded, pages } = rules;
     let (mut passed, mut failed, mut without) = (0, 0, 0);
     for rule in loaded.rules {
-        let wanted = names.is_empty() || names.iter().any(|name| *name == rule.name || rule.id.eq_ignore_ascii_case(name));
+        let wanted = names.is_empty()
+            || names
+                .iter()
+                .any(|name| *name == rule.name || rule.id.eq_ignore_ascii_case(name));
         let Some(page) = pages.get(&rule.name).filter(|_| wanted) else {
             without += usize::from(wanted);
             continue;
@@ -144,22 +206,42 @@ fn test(rules: LoadedRules, names: &[String]) -> anyhow::Result<Exit> {
         } else {
             failed += 1;
             writeln!(out, "FAILED  {name}")?;
-            faults.iter().try_for_each(|fault| writeln!(out, "        {fault}"))?;
+            faults
+                .iter()
+                .try_for_each(|fault| writeln!(out, "        {fault}"))?;
         }
     }
-    let without = if without > 0 { format!(", {without} without a page") } else { String::new() };
+    let without = if without > 0 {
+        format!(", {without} without a page")
+    } else {
+        String::new()
+    };
     writeln!(out, "{passed} rules passed, {failed} failed{without}")?;
-    Ok(if failed > 0 { Exit::Rules } else { Exit::Success })
+    Ok(if failed > 0 {
+        Exit::Rules
+    } else {
+        Exit::Success
+    })
 }
 
 fn coverage(rules: &LoadedRules, format: CoverageFormat) -> anyhow::Result<Exit> {
-    let covered = || rules.loaded.rules.iter().map(|rule| (rule.name.as_str(), rule.techniques.as_slice()));
+    let covered = || {
+        rules
+            .loaded
+            .rules
+            .iter()
+            .map(|rule| (rule.name.as_str(), rule.techniques.as_slice()))
+    };
     let mut out = std::io::stdout().lock();
     match format {
         CoverageFormat::Table => write!(out, "{}", mitre::coverage::table(covered()))?,
         CoverageFormat::Navigator => {
             let scores = mitre::navigator::scores(covered());
-            let layer = mitre::navigator::layer("Tidewatch", "Techniques that the loaded rules cover.", &scores);
+            let layer = mitre::navigator::layer(
+                "Tidewatch",
+                "Techniques that the loaded rules cover.",
+                &scores,
+            );
             writeln!(out, "{}", serde_json::to_string_pretty(&layer)?)?;
         }
     }

@@ -46,7 +46,10 @@ pub(crate) fn scenarios() -> &'static [Scenario] {
 }
 
 pub(crate) fn scenario(name: &str) -> &'static Scenario {
-    scenarios().iter().find(|scenario| scenario.name == name).unwrap()
+    scenarios()
+        .iter()
+        .find(|scenario| scenario.name == name)
+        .unwrap()
 }
 
 fn read_scenario(entry: &Value) -> Scenario {
@@ -58,7 +61,7 @@ fn read_scenario(entry: &Value) -> Scenario {
     let file = text("file");
     let packed = fs::read(scenario_path(&format!("{file}.zst"))).unwrap();
     let log = zstd::decode_all(packed.as_slice()).unwrap();
-    let lines = log.iter().filter(|byte| **byte == b'\n').count();
+    let lines = log.split_inclusive(|byte| *byte == b'\n').count();
     assert_eq!(Some(lines as u64), entry["events"].as_u64(), "{file}");
     Scenario {
         name: file.trim_end_matches(".ndjson").to_owned(),
@@ -78,7 +81,10 @@ pub(crate) fn scenario_path(file: &str) -> String {
 
 /// A place in the repository.
 pub(crate) fn path(below: &str) -> String {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(below).display().to_string()
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join(below)
+        .display()
+        .to_string()
 }
 
 /// The bundled rules.
@@ -105,16 +111,30 @@ pub(crate) fn replay(inputs: &[&[u8]]) -> Report {
 
 /// The outcome in the words of the scenarios' index.
 pub(crate) fn outcome(alert: &Alert) -> &str {
-    if alert.outcome.dry_run { "dry run" } else { &alert.outcome.result }
+    if alert.outcome.dry_run {
+        "dry run"
+    } else {
+        &alert.outcome.result
+    }
 }
 
 /// The binary, with the environment of a plain shell.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidewatch"));
-    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "RUST_BACKTRACE"] {
+    for name in [
+        "NO_COLOR",
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "COLUMNS",
+        "RUST_BACKTRACE",
+    ] {
         command.env_remove(name);
     }
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -162,4 +182,34 @@ pub(crate) fn write(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> Str
     let path = folder.join(name);
     fs::write(&path, content).unwrap();
     path.display().to_string()
+}
+
+/// One event, one finding.
+pub(crate) const ANONYMOUS: &str = "anonymous_lists_pods.ndjson.zst";
+
+/// Replays one of the acts.
+pub(crate) fn replay_act(act: &str, options: &[&str]) -> Run {
+    let act = scenario_path(act);
+    run(&[&["replay", &act], options].concat())
+}
+
+/// The names of the rules that fired, as one line an alert tells them.
+pub(crate) fn fired(run: &Run) -> Vec<&str> {
+    run.lines()
+        .iter()
+        .map(|line| {
+            line.split("  ")
+                .filter(|part| !part.is_empty())
+                .nth(2)
+                .unwrap()
+                .trim()
+        })
+        .collect()
+}
+
+#[track_caller]
+pub(crate) fn check_says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is not in:\n{text}");
+    }
 }

@@ -15,7 +15,10 @@ const BLOCK: usize = 64;
 pub(super) fn container_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut scan = Scan::default();
     let mut at = start;
-    while let Some(block) = bytes.get(at..at + BLOCK).and_then(|block| block.try_into().ok()) {
+    while let Some(block) = bytes
+        .get(at..at + BLOCK)
+        .and_then(|block| block.try_into().ok())
+    {
         if let Some(found) = scan.block(block) {
             return Some(at + found);
         }
@@ -143,7 +146,10 @@ fn masks(block: &[u8; BLOCK]) -> Masks {
 #[cfg(any(test, not(target_arch = "x86_64")))]
 fn portable_masks(block: &[u8; BLOCK]) -> Masks {
     let bits = |test: fn(u8) -> bool| {
-        block.iter().rev().fold(0, |bits, byte| bits << 1 | u64::from(test(*byte)))
+        block
+            .iter()
+            .rev()
+            .fold(0, |bits, byte| bits << 1 | u64::from(test(*byte)))
     };
     Masks {
         quote: bits(|byte| byte == b'"'),
@@ -164,7 +170,12 @@ mod sse2 {
     #[target_feature(enable = "sse2")]
     #[inline]
     pub(super) fn masks(block: &[u8; BLOCK]) -> Masks {
-        let mut masks = Masks { quote: 0, backslash: 0, open: 0, close: 0 };
+        let mut masks = Masks {
+            quote: 0,
+            backslash: 0,
+            open: 0,
+            close: 0,
+        };
         for (number, lane) in block.as_chunks::<16>().0.iter().enumerate() {
             let shift = number * 16;
             let lane = load(lane);
@@ -205,8 +216,15 @@ mod tests {
     #[test]
     fn ends_are_found_across_blocks() {
         for padding in 0..200 {
-            let text = format!("{{\"a\":\"{}\\\"}}\",\"b\":[1,{{}}]}} tail", "x".repeat(padding));
-            assert_eq!(container_end(text.as_bytes(), 0), Some(text.len() - 5), "{padding}");
+            let text = format!(
+                "{{\"a\":\"{}\\\"}}\",\"b\":[1,{{}}]}} tail",
+                "x".repeat(padding)
+            );
+            assert_eq!(
+                container_end(text.as_bytes(), 0),
+                Some(text.len() - 5),
+                "{padding}"
+            );
         }
         assert_eq!(container_end(b"x[[]]", 1), Some(5));
         assert_eq!(container_end(b"[[]", 0), None);

@@ -48,42 +48,36 @@ struct Token<'a> {
 
 fn tokenize<'a>(text: &'a str, span: &Range<usize>, sink: &mut Sink) -> Option<Vec<Token<'a>>> {
     let mut tokens = Vec::new();
-    // A quoted scalar starts one byte behind its span; one that was folded is pointed at as a whole.
-    let place = sink.source().find(text, span);
-    let exact = place.len() == text.len();
-    let place_of = |range: Range<usize>| {
-        if exact {
-            place.start + range.start..place.start + range.end
-        } else {
-            span.clone()
-        }
-    };
-    let mut at = 0;
+    let (mut at, mut from) = (0, span.start);
     while let Some(c) = text[at..].chars().next() {
         let length = match c {
             c if c.is_whitespace() => c.len_utf8(),
-            '(' | ')' => 1,
-            '|' => {
-                sink.error(
-                    "aggregation",
-                    place_of(at..at + 1),
-                    "aggregations in conditions were removed from Sigma",
-                )
-                .help("count with a correlation document (`correlation: type: event_count`)");
-                return None;
-            }
+            '(' | ')' | '|' => 1,
             _ => text[at..]
                 .find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '|'))
                 .unwrap_or(text.len() - at),
         };
         let token = &text[at..at + length];
-        if !c.is_whitespace() {
-            tokens.push(Token {
-                text: token,
-                span: place_of(at..at + length),
-            });
-        }
         at += length;
+        if c.is_whitespace() {
+            continue;
+        }
+        // The text may have been quoted or folded, but its words stand in the file in the same order.
+        let place = sink.source().find(token, &(from..span.end));
+        from = place.end.min(span.end);
+        if c == '|' {
+            sink.error(
+                "aggregation",
+                place,
+                "aggregations in conditions were removed from Sigma",
+            )
+            .help("counting needs a correlation document, and these are not supported yet");
+            return None;
+        }
+        tokens.push(Token {
+            text: token,
+            span: place,
+        });
     }
     Some(tokens)
 }
@@ -180,7 +174,7 @@ impl<'a> Parser<'a, '_> {
         let Some(index) = self.names.iter().position(|name| *name == word) else {
             let help = match did_you_mean(word, self.names.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the selections are {}", self.names.join(", ")),
+                None => list_of(self.names),
             };
             return self.fault(format!("there is no selection `{word}`"), help);
         };
@@ -215,7 +209,7 @@ impl<'a> Parser<'a, '_> {
         if chosen.is_empty() {
             return self.fault(
                 format!("no selection matches `{pattern}`"),
-                format!("the selections are {}", self.names.join(", ")),
+                list_of(self.names),
             );
         }
         self.at += 1;
@@ -224,6 +218,14 @@ impl<'a> Parser<'a, '_> {
         } else {
             Condition::Or(chosen)
         })
+    }
+}
+
+fn list_of(names: &[&str]) -> String {
+    match names {
+        [] => "write a selection beside the condition".to_owned(),
+        [one] => format!("the only selection is `{one}`"),
+        several => format!("the selections are `{}`", several.join("`, `")),
     }
 }
 

@@ -237,10 +237,16 @@ impl Line<'_> {
     fn search(&self, name: &str, context: &Context<'_>, sink: &mut Sink) -> Option<Search> {
         match Quantified::parse(name) {
             Some(quantified) if context.arrays => return self.array(&quantified, context, sink),
+            Some(_) if self.body.mapping().is_some() => {
+                let message = "array selectors came with version 3 of Sigma";
+                sink.error("array_selector", self.name_span(sink), message)
+                    .help("add a line `sigma-version: 3` to the rule");
+                return None;
+            }
             Some(_) => {
                 let message = format!("`{name}` is read as a plain field name");
                 sink.warning("array_selector", self.name_span(sink), message)
-                    .help("array selectors need a line `sigma-version: 3` in the rule");
+                    .help("for an array selector add a line `sigma-version: 3` to the rule");
             }
             None => {}
         }
@@ -379,31 +385,32 @@ pub(super) fn field(
 }
 
 fn check_vocabulary(path: &FieldPath, span: &Range<usize>, sink: &mut Sink) {
+    let (root, written) = (path.first(), path.as_str());
     match vocabulary::check(path) {
         vocabulary::Check::Known => {}
         vocabulary::Check::UnknownInView { known } => {
-            let help = match did_you_mean(path.as_str(), known.iter().copied()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("this view has {}", known.join(", ")),
+            let below = |name: &'static str| name.split_once('.').map_or(name, |(_, rest)| rest);
+            let rest = written.split_once('.').map_or("", |(_, rest)| rest);
+            let help = match did_you_mean(rest, known.iter().map(|name| below(name))) {
+                Some(near) => format!("did you mean `{root}.{near}`?"),
+                None => format!("the fields of this view are `{}`", known.join("`, `")),
             };
-            sink.error(
-                "unknown_field",
-                span.clone(),
-                format!("the view has no field `{path}`"),
-            )
-            .help(help);
+            let message = match rest {
+                "" => format!("`{root}` is a view, not a field"),
+                rest => format!("the view `{root}` has no field `{rest}`"),
+            };
+            sink.error("unknown_field", span.clone(), message)
+                .help(help);
         }
         vocabulary::Check::Unknown { known } => {
-            let help = match did_you_mean(path.first(), known.iter().copied()) {
+            let help = match did_you_mean(root, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => {
-                    "it is kept and looked up in the raw event; docs/fields.md lists the fields"
-                        .to_owned()
-                }
+                None => "the rule is kept, but this line sees nothing unless a forwarder adds the field; \
+                         docs/fields.md lists the fields"
+                    .to_owned(),
             };
-            let message = format!("an audit event has no field `{}`", path.first());
+            let message = format!("an audit event has no field `{root}`");
             sink.warning("unknown_field", span.clone(), message)
-                .label("never there")
                 .help(help);
         }
     }

@@ -90,7 +90,8 @@ impl Loader<'_> {
     fn document(&mut self, node: &Node, sink: &mut Sink) {
         if node.mapping().is_none() {
             let message = format!("a rule must be a mapping, not {}", node.describe());
-            sink.error("not_a_rule", node.span.clone(), message);
+            sink.error("not_a_rule", node.span.clone(), message)
+                .help("a rule begins with a line `title: …`");
         } else if let Some(kind) = ["correlation", "baseline"]
             .into_iter()
             .find(|kind| node.get(kind).is_some())
@@ -133,13 +134,15 @@ fn is_foreign(node: &Node) -> bool {
 fn rule(node: &Node, lists: &Placeholders, sink: &mut Sink) -> Option<Rule> {
     check_keys(node, sink);
     let title = required_text(node, "title", sink).unwrap_or_default();
-    if node.get("logsource").and_then(Node::mapping).is_none() {
-        sink.error(
-            "no_logsource",
-            node.key_span("logsource"),
-            "there is no `logsource`",
-        )
-        .help("add `logsource: {product: kubernetes, service: audit}`");
+    let logsource = node.get("logsource");
+    if logsource.and_then(Node::mapping).is_none() {
+        let message = if logsource.is_some() {
+            "`logsource` must be a mapping"
+        } else {
+            "there is no `logsource`"
+        };
+        sink.error("no_logsource", node.key_span("logsource"), message)
+            .help("write `logsource: {product: kubernetes, service: audit}`");
     }
     let name = name(node, sink);
     let (tactics, techniques) = attack(node, sink);
@@ -186,7 +189,10 @@ fn arrays_enabled(node: &Node, sink: &mut Sink) -> bool {
         sink.error(
             "sigma_version",
             written.span.clone(),
-            "this version of Sigma is not known",
+            format!(
+                "version `{}` of Sigma is not known",
+                written.text().unwrap_or_default()
+            ),
         )
         .help("the newest known is 3");
     }

@@ -16,14 +16,26 @@ pub fn lists(source: &Source) -> Result<Placeholders, String> {
     for node in &documents {
         collect(node, &mut lists, &mut sink);
     }
-    let faults: Vec<String> = sink.finish().iter().map(crate::diagnostic::Diagnostic::render_concise).collect();
-    if faults.is_empty() { Ok(lists) } else { Err(faults.join("\n")) }
+    let faults: Vec<String> = sink
+        .finish()
+        .iter()
+        .map(crate::diagnostic::Diagnostic::render_concise)
+        .collect();
+    if faults.is_empty() {
+        Ok(lists)
+    } else {
+        Err(faults.join("\n"))
+    }
 }
 
 fn collect(node: &Node, lists: &mut Placeholders, sink: &mut Sink) {
     let Some(entries) = node.mapping() else {
-        sink.error("bad_lists", node.span.clone(), "lists must be a mapping of names to values")
-            .help("write `trusted_registries: [registry.example.com]`");
+        sink.error(
+            "bad_lists",
+            node.span.clone(),
+            "lists must be a mapping of names to values",
+        )
+        .help("write `trusted_registries: [registry.example.com]`");
         return;
     };
     for (name, values) in entries {
@@ -31,7 +43,11 @@ fn collect(node: &Node, lists: &mut Placeholders, sink: &mut Sink) {
         for value in values.one_or_many() {
             match value.text() {
                 Some(text) => texts.push(text.to_owned()),
-                None => drop(sink.error("bad_lists", value.span.clone(), "a list holds single values only")),
+                None => drop(sink.error(
+                    "bad_lists",
+                    value.span.clone(),
+                    "a list holds single values only",
+                )),
             }
         }
         lists.insert(name.text().unwrap_or_default().to_owned(), texts);

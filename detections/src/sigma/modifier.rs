@@ -178,10 +178,11 @@ impl<'a> Builder<'a> {
                 sink,
             );
         } else {
-            let help = match did_you_mean(word.text, NAMES) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("the modifiers are {}", NAMES.join(", ")),
-            };
+            let help =
+                match did_you_mean(word.text, NAMES.into_iter().filter(|name| name.len() > 1)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the modifiers are {}", NAMES.join(", ")),
+                };
             let message = format!("there is no modifier `{}`", word.text);
             sink.error("unknown_modifier", word.span.clone(), message)
                 .help(help);

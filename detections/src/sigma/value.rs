@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 
 use ipnet::IpNet;
-use regex_automata::meta::Regex;
+use regex_automata::meta::{BuildError, Regex};
 use regex_automata::util::syntax;
 
 use crate::diagnostic::{Sink, did_you_mean};
@@ -15,7 +15,7 @@ use super::detection::{self, Context};
 use super::document::Placeholders;
 use super::encoding::{self, Transform};
 use super::modifier::{Modifiers, Operator, RegexFlags};
-use super::yaml::Node;
+use super::yaml::{Kind, Node};
 
 /// A compiled regular expression may take this much memory. Real rules need kilobytes; a repetition bomb would take all.
 const REGEX_BYTES_MAX: usize = 4 << 20;
@@ -63,16 +63,25 @@ fn texts(
 }
 
 fn null_or_nested(node: &Node, sink: &mut Sink) {
-    if node.is_null() {
-        sink.error("null_in_list", node.span.clone(), "a null cannot stand among values or behind a modifier")
-            .label("null here")
-            .help("put `field: null` into a selection of its own and join the two by `or` in the condition");
-    } else {
-        let what = node.describe();
-        sink.error(
+    let what = node.describe();
+    let (code, message) = match &node.kind {
+        Kind::Scalar { text, .. } if text.is_empty() => {
+            ("null_in_list", "the value is missing".to_owned())
+        }
+        Kind::Scalar { .. } => (
+            "null_in_list",
+            "a null cannot stand among values or behind a modifier".to_owned(),
+        ),
+        _ => (
             "bad_value",
-            node.span.clone(),
             format!("a value must be text, a number or a boolean, not {what}"),
+        ),
+    };
+    let fault = sink.error(code, node.span.clone(), message);
+    if node.is_null() {
+        fault.help(
+            "for a field that is absent or null write `field: null` in a selection of its own, and join the two by \
+             `or` in the condition",
         );
     }
 }
@@ -273,32 +282,41 @@ fn regex(text: &str, flags: RegexFlags, span: &Range<usize>, sink: &mut Sink) ->
             })
         }
         Err(fault) => {
-            let reason = fault
-                .syntax_error()
-                .map_or_else(|| fault.to_string(), ToString::to_string);
-            let look_around = ["(?=", "(?!", "(?<=", "(?<!"]
-                .iter()
-                .any(|mark| text.contains(mark));
-            let help = if look_around {
-                "look-around is not supported, since it cannot be matched in linear time: split it into two selections"
-            } else {
-                "the syntax is that of the Rust regex crate; backslashes need no doubling in single quotes"
-            };
-            let reason = reason
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned();
-            sink.error(
-                "bad_regex",
-                span.clone(),
-                format!("not a regular expression: {reason}"),
-            )
-            .help(help);
+            let (message, help) = regex_fault(text, &fault);
+            sink.error("bad_regex", span.clone(), message).help(help);
             None
         }
     }
+}
+
+/// What is wrong with an expression, and what to do.
+fn regex_fault(text: &str, fault: &BuildError) -> (String, &'static str) {
+    let Some(syntax) = fault.syntax_error() else {
+        return (
+            "the regular expression is too large".to_owned(),
+            "lower the numbers in braces, or split it",
+        );
+    };
+    if ["(?=", "(?!", "(?<=", "(?<!"]
+        .iter()
+        .any(|mark| text.contains(mark))
+    {
+        let help = "it cannot be matched in linear time; write two selections and join them by `and` or `and not`";
+        return (
+            "look-around is not supported in regular expressions".to_owned(),
+            help,
+        );
+    }
+    let reason = syntax.to_string();
+    let reason = reason
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .trim_start_matches("error: ")
+        .to_owned();
+    let help =
+        "the syntax is that of Rust's `regex`; between single quotes a backslash stands for itself";
+    (format!("not a regular expression: {reason}"), help)
 }
 
 fn cidr(text: &str, span: &Range<usize>, sink: &mut Sink) -> Option<IpNet> {
@@ -329,7 +347,8 @@ fn unmapped(network: IpNet) -> IpNet {
 fn number(text: &str, span: &Range<usize>, sink: &mut Sink) -> Option<f64> {
     let number = text.parse().ok().filter(|number: &f64| number.is_finite());
     if number.is_none() {
-        sink.error("bad_number", span.clone(), format!("`{text}` is no number"));
+        sink.error("bad_number", span.clone(), format!("`{text}` is no number"))
+            .help("`lt`, `lte`, `gt` and `gte` compare numbers only");
     }
     number
 }
@@ -341,7 +360,8 @@ fn whole(text: &str, span: &Range<usize>, sink: &mut Sink) -> Option<i64> {
             "bad_number",
             span.clone(),
             format!("`{text}` is no whole number"),
-        );
+        )
+        .help("a part of a time is a whole number, in UTC: `hour|gte: 22`");
     }
     number
 }

@@ -134,14 +134,25 @@ pub(crate) fn parse(sink: &mut Sink) -> Vec<Node> {
             }
             Err(fault) => {
                 let at = builder.offsets.byte(fault.marker().index());
-                sink.error("yaml_syntax", at..at + 1, format!("not valid YAML: {}", fault.info()))
-                    .label("here")
-                    .help("a value that holds `: `, `#`, or starts with `*`, `%`, `[`, `{` or `!` must be quoted");
+                let message = format!("not valid YAML: {}", fault.info());
+                sink.error("yaml_syntax", at..at + 1, message)
+                    .help(syntax_help(fault.info()));
                 return builder.documents;
             }
         }
     }
     builder.documents
+}
+
+/// What to do about a fault of syntax, by the parser's words for it.
+fn syntax_help(reason: &str) -> &'static str {
+    if reason.contains("tab") {
+        "indent with spaces"
+    } else if reason.contains("end of stream") {
+        "close the quote or the bracket"
+    } else {
+        "a value that holds `: ` or ` #`, or starts with `*`, `&`, `%`, `@`, `[`, `{` or `!`, must be quoted"
+    }
 }
 
 struct Builder {
@@ -208,13 +219,11 @@ impl Builder {
                         entries.iter().find(|(other, _)| other.is_same_key(&key))
                     {
                         let (line, _) = sink.source().position(first.span.start);
-                        sink.error(
-                            "duplicate_key",
-                            key.span.clone(),
-                            "the same key stands twice in one mapping",
-                        )
-                        .label(format!("first used in line {line}"))
-                        .help("rename one of the two, or join their values in one list");
+                        let name = key.text().unwrap_or_default();
+                        let message = format!("the key `{name}` stands twice in one mapping");
+                        sink.error("duplicate_key", key.span.clone(), message)
+                            .label(format!("first used in line {line}"))
+                            .help("rename one of the two, or join their values in one list");
                     }
                     entries.push((key, node));
                 }

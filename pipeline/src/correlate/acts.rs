@@ -182,7 +182,11 @@ impl Acts {
                 self.finals.insert(request);
             }
             self.join(key, act);
-        } else if self.waiting.get(&request).is_none_or(|waiting| waiting.stage < stage) {
+        } else if self
+            .waiting
+            .get(&request)
+            .is_none_or(|waiting| waiting.stage < stage)
+        {
             self.forget_waiting(request);
             self.held_bytes += act.exemplar.raw.len();
             self.waiting.insert(request, Waiting { stage, key, act });
@@ -204,12 +208,20 @@ impl Acts {
         let event = hit.event;
         let object = owner::object_of(event);
         let outcome = event.view(Root::Outcome);
-        let dry_run = if outcome.flag("dry_run") { " dry run" } else { "" };
+        let dry_run = if outcome.flag("dry_run") {
+            " dry run"
+        } else {
+            ""
+        };
         let key = Key {
             rule: hit.rule,
             cluster: event.origin().cluster.clone(),
             actor: actor_key(event),
-            root: if self.is_per_actor(hit.rule) { ObjectRef::default() } else { owner::root_of(event, &object) },
+            root: if self.is_per_actor(hit.rule) {
+                ObjectRef::default()
+            } else {
+                owner::root_of(event, &object)
+            },
             outcome: format!("{}{dry_run}", outcome.text("result").unwrap_or("unknown")),
             window: hit.time.map(|time| time.div_euclid(self.window_us)),
         };
@@ -242,7 +254,11 @@ impl Acts {
     /// Keeps the bytes held within their bound by releasing the acts that ended first.
     fn relieve(&mut self) {
         while self.held_bytes > HELD_BYTES_MAX && !self.acts.is_empty() {
-            let mut by_end: Vec<(Option<i64>, Key)> = self.acts.iter().map(|(key, act)| (act.last_us, key.clone())).collect();
+            let mut by_end: Vec<(Option<i64>, Key)> = self
+                .acts
+                .iter()
+                .map(|(key, act)| (act.last_us, key.clone()))
+                .collect();
             by_end.sort();
             by_end.truncate(by_end.len().div_ceil(4));
             for (_, key) in by_end {
@@ -276,13 +292,25 @@ impl Acts {
             }
         }
         let mut findings = std::mem::take(&mut self.released);
-        findings.extend(asked.into_iter().map(|(key, (act, follow_ups))| self.finding(&key, act, follow_ups)));
+        findings.extend(
+            asked
+                .into_iter()
+                .map(|(key, (act, follow_ups))| self.finding(&key, act, follow_ups)),
+        );
         findings.sort_by_key(|finding| (finding.first_us, finding.uid));
         findings
     }
 
     fn finding(&self, key: &Key, act: Act, follow_ups: u64) -> Finding {
-        let Act { exemplar, count, first_us, last_us, objects, object_hashes, .. } = act;
+        let Act {
+            exemplar,
+            count,
+            first_us,
+            last_us,
+            objects,
+            object_hashes,
+            ..
+        } = act;
         let other_objects = objects.into_iter().take(OTHER_OBJECTS_MAX + 1).collect();
         Finding {
             rule: key.rule,
@@ -321,13 +349,18 @@ fn actor_key(event: &Event) -> Option<String> {
     let actor = event.view(Root::Actor);
     let name = actor.text("name").unwrap_or_default();
     let kind = actor.text("kind");
-    let is_controller = CONTROLLERS.contains(&name) && kind == Some("service_account") && !actor.flag("forged");
+    let is_controller =
+        CONTROLLERS.contains(&name) && kind == Some("service_account") && !actor.flag("forged");
     if is_controller {
         return None;
     }
     // Failed authentication has no name; then the address is all that tells two clients apart.
     if kind == Some("anonymous") {
-        let client = event.view(Root::Source).text("client").unwrap_or_default().to_owned();
+        let client = event
+            .view(Root::Source)
+            .text("client")
+            .unwrap_or_default()
+            .to_owned();
         return Some(format!("{name} from {client}"));
     }
     Some(actor.text("canonical").unwrap_or(name).to_owned())
@@ -351,13 +384,17 @@ fn split(acts: HashMap<Key, Act>) -> (Vec<(Key, Act)>, BTreeMap<Key, (Act, u64)>
 fn owners_act(asked: &BTreeMap<Key, (Act, u64)>, key: &Key, act: &Act) -> Option<Key> {
     let mut owners: Vec<(Option<i64>, &Key)> = asked
         .iter()
-        .filter(|(other, _)| other.rule == key.rule && other.cluster == key.cluster && other.root == key.root)
+        .filter(|(other, _)| {
+            other.rule == key.rule && other.cluster == key.cluster && other.root == key.root
+        })
         .filter(|(other, _)| other.actor.is_some() && other.outcome.starts_with("success"))
         .map(|(other, (act, _))| (act.first_us, other))
         .collect();
     owners.sort();
     let before = owners.iter().rev().find(|(first, _)| *first <= act.last_us);
-    before.or_else(|| owners.first()).map(|(_, owner)| (*owner).clone())
+    before
+        .or_else(|| owners.first())
+        .map(|(_, owner)| (*owner).clone())
 }
 
 fn object_hash(object: &ObjectRef) -> [u8; 16] {
@@ -382,7 +419,8 @@ impl Act {
 
     fn note_objects(&mut self, other: &Self) {
         let room = DISTINCT_MAX.saturating_sub(self.object_hashes.len());
-        self.object_hashes.extend(other.object_hashes.iter().take(room));
+        self.object_hashes
+            .extend(other.object_hashes.iter().take(room));
         self.objects.extend(other.objects.iter().cloned());
         // The smallest by order are kept, so that which ones does not depend on arrival.
         while self.objects.len() > OTHER_OBJECTS_MAX + 1 {

@@ -16,18 +16,35 @@ const RANDOM: &str = "bcdfghjklmnpqrstvwxz2456789";
 /// The object that a request acted on.
 #[must_use]
 pub fn object_of(event: &Event) -> ObjectRef {
-    let text = |key: &str| event.text(&["objectRef", key]).filter(|text| !text.is_empty()).map(ToOwned::to_owned);
+    let text = |key: &str| {
+        event
+            .text(&["objectRef", key])
+            .filter(|text| !text.is_empty())
+            .map(ToOwned::to_owned)
+    };
     let metadata = event.view(Root::Object).get("metadata");
     let told = |key: &str| metadata?.get(key)?.as_str().map(ToOwned::to_owned);
     let exec = event.view(Root::Exec);
     let kubelet = exec.text("via") == Some("kubelet");
     ObjectRef {
-        resource: if kubelet { "pods".to_owned() } else { text("resource").unwrap_or_else(|| path_of(event)) },
+        resource: if kubelet {
+            "pods".to_owned()
+        } else {
+            text("resource").unwrap_or_else(|| path_of(event))
+        },
         subresource: text("subresource"),
         group: text("apiGroup").unwrap_or_default(),
         version: text("apiVersion"),
-        namespace: if kubelet { exec.text("namespace").map(ToOwned::to_owned) } else { text("namespace") },
-        name: if kubelet { exec.text("pod").map(ToOwned::to_owned) } else { text("name").or_else(|| told("name")) },
+        namespace: if kubelet {
+            exec.text("namespace").map(ToOwned::to_owned)
+        } else {
+            text("namespace")
+        },
+        name: if kubelet {
+            exec.text("pod").map(ToOwned::to_owned)
+        } else {
+            text("name").or_else(|| told("name"))
+        },
         uid: text("uid").or_else(|| told("uid")),
     }
 }
@@ -43,7 +60,12 @@ fn path_of(event: &Event) -> String {
 pub fn root_of(event: &Event, object: &ObjectRef) -> ObjectRef {
     // Events are records, not things: their deletion is one act per namespace.
     if object.resource == "events" {
-        return ObjectRef { name: None, uid: None, version: None, ..object.clone() };
+        return ObjectRef {
+            name: None,
+            uid: None,
+            version: None,
+            ..object.clone()
+        };
     }
     if let Some(owner) = owner_reference(event) {
         return top_of(owner, event, object);
@@ -53,14 +75,31 @@ pub fn root_of(event: &Event, object: &ObjectRef) -> ObjectRef {
     {
         return workload("deployments", "apps", name, object);
     }
-    ObjectRef { subresource: None, version: None, uid: None, ..object.clone() }
+    ObjectRef {
+        subresource: None,
+        version: None,
+        uid: None,
+        ..object.clone()
+    }
 }
 
 /// A controller's owner reference: kind and name.
 fn owner_reference(event: &Event) -> Option<(&str, &str)> {
-    let owners = event.view(Root::Object).get("metadata")?.get("ownerReferences")?.as_array()?;
-    let is_controller = |owner: &&Value| owner.get("controller").and_then(Value::as_bool).unwrap_or(false);
-    let owner = owners.iter().find(is_controller).or_else(|| owners.first())?;
+    let owners = event
+        .view(Root::Object)
+        .get("metadata")?
+        .get("ownerReferences")?
+        .as_array()?;
+    let is_controller = |owner: &&Value| {
+        owner
+            .get("controller")
+            .and_then(Value::as_bool)
+            .unwrap_or(false)
+    };
+    let owner = owners
+        .iter()
+        .find(is_controller)
+        .or_else(|| owners.first())?;
     Some((owner.get("kind")?.as_str()?, owner.get("name")?.as_str()?))
 }
 
@@ -108,7 +147,8 @@ fn deployment_of_pod(name: &str) -> Option<&str> {
     let (rest, suffix) = name.rsplit_once('-')?;
     let (deployment, hash) = rest.rsplit_once('-')?;
     let random = |text: &str| text.chars().all(|c| RANDOM.contains(c));
-    (suffix.len() == 5 && random(suffix) && (8..=10).contains(&hash.len()) && random(hash)).then_some(deployment)
+    (suffix.len() == 5 && random(suffix) && (8..=10).contains(&hash.len()) && random(hash))
+        .then_some(deployment)
 }
 
 /// A cron job names its jobs after the minute they were due: eight digits and more.

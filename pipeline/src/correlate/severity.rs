@@ -10,8 +10,13 @@ use crate::alert::Severity;
 /// Scores a finding. `automation` are names of accounts that the installation declares as its automation.
 #[must_use]
 pub fn score(rule: &Rule, event: &Event, automation: &[String]) -> Severity {
-    let mut severity =
-        Severity { level: rule.level, impact: rule.level.points(), outcome: 0, actor: 0, reasons: Vec::new() };
+    let mut severity = Severity {
+        level: rule.level,
+        impact: rule.level.points(),
+        outcome: 0,
+        actor: 0,
+        reasons: Vec::new(),
+    };
     score_outcome(event, &mut severity);
     score_actor(rule, event, automation, &mut severity);
     let sum = Level::of_points(severity.impact + severity.outcome + severity.actor);
@@ -33,7 +38,10 @@ fn score_actor(rule: &Rule, event: &Event, automation: &[String], severity: &mut
     let (points, reason) = if actor.text("kind") == Some("anonymous") {
         (1, "anonymous")
     } else if is_stolen_token(event) {
-        (1, "a workload's account used with kubectl from a public address")
+        (
+            1,
+            "a workload's account used with kubectl from a public address",
+        )
     } else if automation.iter().any(|known| known == name) {
         (-1, "declared automation")
     } else if rule.is_grant() && holds_everything(event) && !grants_to_anonymous(event) {
@@ -56,15 +64,26 @@ fn is_stolen_token(event: &Event) -> bool {
 
 fn holds_everything(event: &Event) -> bool {
     let allowed = event.view(Root::Rbac).get("allowed_by");
-    let text = |key: &str| allowed.and_then(|allowed| allowed.get(key)).and_then(Value::as_str);
+    let text = |key: &str| {
+        allowed
+            .and_then(|allowed| allowed.get(key))
+            .and_then(Value::as_str)
+    };
     event.view(Root::Actor).flag("superuser")
         || (text("via") == Some("ClusterRoleBinding") && text("role") == Some("cluster-admin"))
 }
 
 fn grants_to_anonymous(event: &Event) -> bool {
-    let subjects = event.view(Root::ChangeRbac).get("subjects").and_then(Value::as_array);
-    let names = subjects.into_iter().flatten().filter_map(|subject| subject.get("name")?.as_str());
-    let mut names = names.filter(|name| matches!(*name, "system:anonymous" | "system:unauthenticated"));
+    let subjects = event
+        .view(Root::ChangeRbac)
+        .get("subjects")
+        .and_then(Value::as_array);
+    let names = subjects
+        .into_iter()
+        .flatten()
+        .filter_map(|subject| subject.get("name")?.as_str());
+    let mut names =
+        names.filter(|name| matches!(*name, "system:anonymous" | "system:unauthenticated"));
     names.next().is_some()
 }
 

@@ -14,8 +14,8 @@
 //! 1. Memory is bounded, whatever the input (see [`limits`]); on the quiet path nothing is
 //!    allocated or copied per record.
 //! 2. Nothing is lost: every byte of input that is not white space, a separator, or a container's
-//!    own member is in exactly one event, ignored record or reject, or is counted by
-//!    [`Decoder::skipped`].
+//!    own member, or the timestamp before a record, is in exactly one event, ignored record or
+//!    reject, or is counted by [`Decoder::skipped`].
 //! 3. Nothing stops the run: the only error is that of the reader, and it comes after all that was
 //!    read before it.
 //! 4. An event's bytes are valid UTF-8 and a JSON object whose top level is well-formed; if its

@@ -20,7 +20,11 @@ pub(crate) fn of(event: &Event) -> Vec<Detail> {
     certificate(event, &mut details);
     exposure(event, &mut details);
     if event.view(Root::Exec).flag("residual") {
-        push("encoding", vec!["the command was percent-encoded twice".to_owned()], &mut details);
+        push(
+            "encoding",
+            vec!["the command was percent-encoded twice".to_owned()],
+            &mut details,
+        );
     }
     details
 }
@@ -32,7 +36,11 @@ fn push(label: &'static str, mut values: Vec<String>, details: &mut Vec<Detail>)
     if values.is_empty() {
         return;
     }
-    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let more = if more > 0 {
+        format!(", and {more} more")
+    } else {
+        String::new()
+    };
     let value = redact::text(&values.join(", ")).into_owned() + &more;
     details.push(Detail { label, value });
 }
@@ -50,21 +58,39 @@ fn pod(event: &Event, details: &mut Vec<Detail>) {
     let containers = list(pod.get("containers")).filter_map(|container| {
         let image = text(container, "image")?;
         let name = text(container, "name").unwrap_or("?");
-        let privileged = container.pointer("/securityContext/privileged").and_then(Value::as_bool) == Some(true);
-        let added: Vec<&str> =
-            list(container.pointer("/securityContext/capabilities/add")).filter_map(Value::as_str).collect();
-        let marks = [privileged.then(|| "privileged".to_owned()), (!added.is_empty()).then(|| format!("+{}", added.join(" +")))];
+        let privileged = container
+            .pointer("/securityContext/privileged")
+            .and_then(Value::as_bool)
+            == Some(true);
+        let added: Vec<&str> = list(container.pointer("/securityContext/capabilities/add"))
+            .filter_map(Value::as_str)
+            .collect();
+        let marks = [
+            privileged.then(|| "privileged".to_owned()),
+            (!added.is_empty()).then(|| format!("+{}", added.join(" +"))),
+        ];
         let marks: Vec<String> = marks.into_iter().flatten().collect();
-        let marks = if marks.is_empty() { String::new() } else { format!(" ({})", marks.join(", ")) };
+        let marks = if marks.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", marks.join(", "))
+        };
         Some(format!("{name}: {image}{marks}"))
     });
     push("containers", containers.collect(), details);
     let mounts = list(pod.get("host_mounts")).filter_map(|mount| {
         let read_only = mount.get("read_only").and_then(Value::as_bool) == Some(true);
-        Some(format!("{}{}", text(mount, "path")?, if read_only { " (read-only)" } else { "" }))
+        Some(format!(
+            "{}{}",
+            text(mount, "path")?,
+            if read_only { " (read-only)" } else { "" }
+        ))
     });
     push("host paths", mounts.collect(), details);
-    let flags = ["hostNetwork", "hostPID", "hostIPC"].into_iter().filter(|flag| pod.flag(flag)).map(ToOwned::to_owned);
+    let flags = ["hostNetwork", "hostPID", "hostIPC"]
+        .into_iter()
+        .filter(|flag| pod.flag(flag))
+        .map(ToOwned::to_owned);
     push("host namespaces", flags.collect(), details);
 }
 
@@ -81,19 +107,39 @@ fn rbac(event: &Event, details: &mut Vec<Detail>) {
     });
     push("rules", rules.collect(), details);
     if let Some(role) = rbac.get("role") {
-        let role = format!("{} {}", text(role, "kind").unwrap_or("role"), text(role, "name").unwrap_or("?"));
+        let role = format!(
+            "{} {}",
+            text(role, "kind").unwrap_or("role"),
+            text(role, "name").unwrap_or("?")
+        );
         push("grants", vec![role], details);
     }
     let subjects = list(change.get("subjects")).filter_map(|subject| {
-        Some(format!("{} {}", text(subject, "kind").unwrap_or("subject"), text(subject, "canonical").or(text(subject, "name"))?))
+        Some(format!(
+            "{} {}",
+            text(subject, "kind").unwrap_or("subject"),
+            text(subject, "canonical").or(text(subject, "name"))?
+        ))
     });
     push("to", subjects.collect(), details);
-    push("aggregates to", strings(change, "aggregates_to").into_iter().map(ToOwned::to_owned).collect(), details);
+    push(
+        "aggregates to",
+        strings(change, "aggregates_to")
+            .into_iter()
+            .map(ToOwned::to_owned)
+            .collect(),
+        details,
+    );
 }
 
 fn certificate(event: &Event, details: &mut Vec<Detail>) {
     let csr = event.view(Root::Csr);
-    let of = |key: &str| csr.text(key).map(ToOwned::to_owned).into_iter().collect::<Vec<_>>();
+    let of = |key: &str| {
+        csr.text(key)
+            .map(ToOwned::to_owned)
+            .into_iter()
+            .collect::<Vec<_>>()
+    };
     push("subject", of("subject_text"), details);
     push("signer", of("signer"), details);
     push("requested by", of("requestor"), details);
@@ -104,6 +150,13 @@ fn exposure(event: &Event, details: &mut Vec<Detail>) {
     if event.text(&["objectRef", "resource"]) != Some("services") {
         return;
     }
-    let kind = change.get("object").and_then(|object| object.pointer("/spec/type")).and_then(Value::as_str);
-    push("service type", kind.map(ToOwned::to_owned).into_iter().collect(), details);
+    let kind = change
+        .get("object")
+        .and_then(|object| object.pointer("/spec/type"))
+        .and_then(Value::as_str);
+    push(
+        "service type",
+        kind.map(ToOwned::to_owned).into_iter().collect(),
+        details,
+    );
 }

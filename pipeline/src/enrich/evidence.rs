@@ -14,8 +14,14 @@ use crate::redact;
 pub(crate) fn of(rule: &Rule, event: &Event) -> (Vec<Evidence>, Vec<String>) {
     let explanation = reference::explain(rule, event);
     let asserted = asserted_selections(&rule.detection.condition, rule.detection.selections.len());
-    let own = explanation.selections.iter().zip(&asserted).filter(|(trace, asserted)| **asserted && trace.truth == Truth::True);
-    let evidence = own.flat_map(|(trace, _)| trace.steps.iter().flat_map(|step| of_step(trace, step))).collect();
+    let own = explanation
+        .selections
+        .iter()
+        .zip(&asserted)
+        .filter(|(trace, asserted)| **asserted && trace.truth == Truth::True);
+    let evidence = own
+        .flat_map(|(trace, _)| trace.steps.iter().flat_map(|step| of_step(trace, step)))
+        .collect();
     (evidence, unseen(&explanation))
 }
 
@@ -30,7 +36,9 @@ fn mark(condition: &Condition, positive: bool, asserted: &mut [bool]) {
     match condition {
         Condition::Selection(index) => asserted[*index] |= positive,
         Condition::Not(inner) => mark(inner, !positive, asserted),
-        Condition::And(parts) | Condition::Or(parts) => parts.iter().for_each(|part| mark(part, positive, asserted)),
+        Condition::And(parts) | Condition::Or(parts) => {
+            parts.iter().for_each(|part| mark(part, positive, asserted))
+        }
     }
 }
 
@@ -39,10 +47,20 @@ fn of_step(trace: &SelectionTrace, step: &Step) -> Vec<Evidence> {
         return Vec::new();
     }
     if !step.elements.is_empty() {
-        let inner = step.elements.iter().flat_map(|(index, steps)| steps.iter().map(move |inner| (index, inner)));
+        let inner = step
+            .elements
+            .iter()
+            .flat_map(|(index, steps)| steps.iter().map(move |inner| (index, inner)));
         return inner
-            .flat_map(|(index, inner)| of_step(trace, inner).into_iter().map(move |evidence| (*index, evidence)))
-            .map(|(index, evidence)| Evidence { field: format!("{}[{index}].{}", array_name(step), evidence.field), ..evidence })
+            .flat_map(|(index, inner)| {
+                of_step(trace, inner)
+                    .into_iter()
+                    .map(move |evidence| (*index, evidence))
+            })
+            .map(|(index, evidence)| Evidence {
+                field: format!("{}[{index}].{}", array_name(step), evidence.field),
+                ..evidence
+            })
             .collect();
     }
     let Seen::Values(values) = &step.seen else {
@@ -53,7 +71,10 @@ fn of_step(trace: &SelectionTrace, step: &Step) -> Vec<Evidence> {
         line: step.line,
         text: step.text.clone(),
         field: step.field.clone(),
-        values: values.iter().map(|value| shown(&step.field, value)).collect(),
+        values: values
+            .iter()
+            .map(|value| shown(&step.field, value))
+            .collect(),
     }]
 }
 
@@ -62,7 +83,9 @@ fn array_name(step: &Step) -> &str {
 }
 
 fn shown(field: &str, value: &Value) -> String {
-    let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), ToOwned::to_owned);
     let redacted = redact::value_of(field, &text);
     match redacted.char_indices().nth(VALUE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &redacted[..end]),

@@ -10,7 +10,10 @@ use super::owned;
 
 /// Who authenticated.
 pub(crate) fn actor(event: &Event) -> Identity {
-    Identity { uid: owned(event.text(&["user", "uid"])), ..of_view(event.view(Root::Actor)) }
+    Identity {
+        uid: owned(event.text(&["user", "uid"])),
+        ..of_view(event.view(Root::Actor))
+    }
 }
 
 /// Whom the actor impersonated, if anybody.
@@ -26,7 +29,12 @@ fn of_view(view: &View) -> Identity {
     Identity {
         kind: text("kind").unwrap_or_default(),
         canonical: text("canonical").unwrap_or_else(|| name.clone()),
-        groups: groups.map(|groups| groups.iter().filter_map(|group| group.as_str().map(ToOwned::to_owned)).collect()),
+        groups: groups.map(|groups| {
+            groups
+                .iter()
+                .filter_map(|group| group.as_str().map(ToOwned::to_owned))
+                .collect()
+        }),
         superuser: view.flag("superuser"),
         forged: view.flag("forged"),
         uid: None,
@@ -40,9 +48,21 @@ fn of_view(view: &View) -> Identity {
 /// A Sigma filter that makes one rule silent for one actor, and in the namespace at hand, if there is one.
 pub(crate) fn silence(event: &Event, rule: &str) -> String {
     let actor = event.view(Root::Actor).text("name").unwrap_or_default();
-    let namespace = event.text(&["objectRef", "namespace"]).filter(|namespace| !namespace.is_empty());
-    let quote = |text: &str| format!("'{}'", text.replace('\'', "''").replace('\\', "\\\\").replace('*', "\\*").replace('?', "\\?"));
-    let scope = namespace.map(|namespace| format!("\n    objectRef.namespace: {}", quote(namespace))).unwrap_or_default();
+    let namespace = event
+        .text(&["objectRef", "namespace"])
+        .filter(|namespace| !namespace.is_empty());
+    let quote = |text: &str| {
+        format!(
+            "'{}'",
+            text.replace('\'', "''")
+                .replace('\\', "\\\\")
+                .replace('*', "\\*")
+                .replace('?', "\\?")
+        )
+    };
+    let scope = namespace
+        .map(|namespace| format!("\n    objectRef.namespace: {}", quote(namespace)))
+        .unwrap_or_default();
     format!(
         "title: Expected, because …\nlogsource: {{product: kubernetes, service: audit}}\nfilter:\n  rules: [{rule}]\n  expected:\n    \
          actor.name: {}{scope}\n  condition: not expected\n",

@@ -40,7 +40,11 @@ impl Enricher<'_> {
         let info = self.catalog.infos.get(finding.rule)?.clone();
         let object = object_of(&event);
         let (evidence, unseen) = evidence::of(rule, &event);
-        let others = finding.other_objects.iter().filter(|other| **other != object).cloned();
+        let others = finding
+            .other_objects
+            .iter()
+            .filter(|other| **other != object)
+            .cloned();
         Some(Alert {
             uid: hex(&finding.uid),
             severity: severity::score(rule, &event, self.automation),
@@ -63,7 +67,11 @@ impl Enricher<'_> {
             raw: raw(&event, &finding),
             other_objects: others.collect(),
             object_count: finding.object_count,
-            root: if finding.root.resource.is_empty() { object.clone() } else { finding.root },
+            root: if finding.root.resource.is_empty() {
+                object.clone()
+            } else {
+                finding.root
+            },
             object,
             rule: info,
         })
@@ -80,23 +88,36 @@ pub(crate) fn owned(text: Option<&str>) -> Option<String> {
 
 fn outcome(event: &Event) -> Outcome {
     let view = event.view(Root::Outcome);
-    let status = |key: &str| event.fields().get("responseStatus").and_then(|status| status.get(key));
+    let status = |key: &str| {
+        event
+            .fields()
+            .get("responseStatus")
+            .and_then(|status| status.get(key))
+    };
     Outcome {
         result: view.text("result").unwrap_or("unknown").to_owned(),
         denied_by: owned(view.text("denied_by")),
         dry_run: view.flag("dry_run"),
         code: status("code").and_then(Value::as_i64),
-        message: status("message").and_then(Value::as_str).map(|text| redact::text(text).into_owned()),
+        message: status("message")
+            .and_then(Value::as_str)
+            .map(|text| redact::text(text).into_owned()),
     }
 }
 
 fn source(event: &Event) -> Source {
     let view = event.view(Root::Source);
-    let claimed = view.get("claimed").and_then(Value::as_array).into_iter().flatten();
+    let claimed = view
+        .get("claimed")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     Source {
         peer: owned(view.text("peer")),
         client: owned(view.text("client")),
-        claimed: claimed.filter_map(|address| address.as_str().map(ToOwned::to_owned)).collect(),
+        claimed: claimed
+            .filter_map(|address| address.as_str().map(ToOwned::to_owned))
+            .collect(),
         kind: owned(view.text("kind")),
         user_agent: owned(event.text(&["userAgent"])),
     }
@@ -120,7 +141,9 @@ fn request(event: &Event) -> Request {
     let text = |key: &str| owned(event.text(&[key]));
     Request {
         verb: text("verb").unwrap_or_default(),
-        uri: text("requestURI").map(|uri| redact::text(&uri).into_owned()).unwrap_or_default(),
+        uri: text("requestURI")
+            .map(|uri| redact::text(&uri).into_owned())
+            .unwrap_or_default(),
         audit_id: text("auditID"),
         stage: text("stage"),
         level: text("level"),
@@ -129,9 +152,7 @@ fn request(event: &Event) -> Request {
 
 fn raw(event: &Event, finding: &Finding) -> RawEvent {
     let exemplar = &finding.exemplar;
-    let mut document = event.fields().to_document();
-    redact::event(&mut document);
-    let (text, cut) = redact::bounded_raw(&document);
+    let (text, cut) = redact::bounded_raw(&event.fields().to_document());
     RawEvent {
         text,
         size: exemplar.raw.len() as u64,
@@ -147,5 +168,8 @@ fn raw(event: &Event, finding: &Finding) -> RawEvent {
 /// The strings of a list in a view.
 pub(crate) fn strings<'a>(view: &'a View, key: &str) -> Vec<&'a str> {
     let list = view.get(key).and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Value::as_str).collect()
+    list.into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }

@@ -78,7 +78,10 @@ pub fn render(alert: &Alert, style: &Style) -> String {
     page.labelled("unseen", &unseen(alert));
     page.labelled("why", &alert.rule.why);
     for (index, action) in alert.rule.response.iter().take(ACTIONS_MAX).enumerate() {
-        page.labelled(if index == 0 { "do" } else { "" }, &format!("{}. {action}", index + 1));
+        page.labelled(
+            if index == 0 { "do" } else { "" },
+            &format!("{}. {action}", index + 1),
+        );
     }
     if style.verbose {
         details(alert, &mut page);
@@ -168,9 +171,8 @@ fn score(alert: &Alert) -> String {
 /// The rule's matched lines, where no decoded facts say it better, and always if asked for.
 fn matched(alert: &Alert, style: &Style, page: &mut Page<'_>) {
     // The deed tells the verb and the object already.
-    let is_told = |evidence: &&Evidence| {
-        evidence.field == "verb" || evidence.field.starts_with("objectRef.")
-    };
+    let is_told =
+        |evidence: &&Evidence| evidence.field == "verb" || evidence.field.starts_with("objectRef.");
     let telling = || alert.evidence.iter().filter(|evidence| !is_told(evidence));
     let shown: Vec<&Evidence> = match (style.verbose, alert.details.is_empty()) {
         (true, _) => alert.evidence.iter().collect(),

@@ -37,7 +37,12 @@ pub(crate) fn run(rules: &LoadedRules, name: &str, event: Option<&str>) -> anyho
 
 fn show_page(rule: &Rule, out: &mut impl Write) -> std::io::Result<()> {
     match bundled::page(&rule.name).filter(|page| !page.is_empty()) {
-        Some(page) => writeln!(out, "{}\n\n## The rule\n```yaml\n{}```", page.trim_end(), rule.source.text),
+        Some(page) => writeln!(
+            out,
+            "{}\n\n## The rule\n```yaml\n{}```",
+            page.trim_end(),
+            rule.source.text
+        ),
         None => writeln!(out, "{}", rule.source.text),
     }
 }
@@ -55,7 +60,11 @@ fn read_events(argument: &str) -> anyhow::Result<Vec<Event>> {
     let mut events = Vec::new();
     while let Some(item) = decoder.next()? {
         match item {
-            Item::Event(raw) => events.push(Event::parse(raw.bytes, raw.origin.clone(), settings.clone())?),
+            Item::Event(raw) => events.push(Event::parse(
+                raw.bytes,
+                raw.origin.clone(),
+                settings.clone(),
+            )?),
             Item::Rejected(rejected) => bail!("{argument}: {}", rejected.reason),
             Item::Ignored(reason) => bail!("{argument}: {}", reason.as_str()),
         }
@@ -75,9 +84,21 @@ fn show(rule: &Rule, explanation: &Explanation, out: &mut impl Write) -> std::io
     writeln!(out, "{} ({}): {verdict}", rule.title, rule.name)?;
     let filters = explanation.selections.len() - rule.detection.selections.len();
     for (index, selection) in explanation.selections.iter().enumerate() {
-        let filter = if index >= explanation.selections.len() - filters { " (filter)" } else { "" };
-        writeln!(out, "  {:<7} {}{filter}", selection.truth.as_str(), selection.name)?;
-        selection.steps.iter().try_for_each(|step| show_step(step, 4, out))?;
+        let filter = if index >= explanation.selections.len() - filters {
+            " (filter)"
+        } else {
+            ""
+        };
+        writeln!(
+            out,
+            "  {:<7} {}{filter}",
+            selection.truth.as_str(),
+            selection.name
+        )?;
+        selection
+            .steps
+            .iter()
+            .try_for_each(|step| show_step(step, 4, out))?;
     }
     Ok(())
 }
@@ -92,11 +113,19 @@ fn show_step(step: &Step, indent: usize, out: &mut impl Write) -> std::io::Resul
         }
     };
     let blank = "";
-    writeln!(out, "{blank:indent$}{:<7} line {}: {}", step.truth.as_str(), step.line, step.text)?;
+    writeln!(
+        out,
+        "{blank:indent$}{:<7} line {}: {}",
+        step.truth.as_str(),
+        step.line,
+        step.text
+    )?;
     writeln!(out, "{blank:indent$}        seen: {seen}")?;
     for (index, steps) in &step.elements {
         writeln!(out, "{blank:indent$}        element {index}:")?;
-        steps.iter().try_for_each(|step| show_step(step, indent + 10, out))?;
+        steps
+            .iter()
+            .try_for_each(|step| show_step(step, indent + 10, out))?;
     }
     Ok(())
 }

@@ -30,7 +30,10 @@ impl<R: Read> Framer<R> {
                 continue;
             }
             let frame = self.frame(kind, end.unwrap_or(length), Shape::default(), false);
-            let blank = self.bytes(&frame).trim_ascii().is_empty();
+            let blank = self
+                .bytes(&frame)
+                .iter()
+                .all(|byte| b" \t\r\n".contains(byte));
             if end.is_none() && length == KEPT_BYTES_MAX {
                 self.keep_start(extent);
             } else {

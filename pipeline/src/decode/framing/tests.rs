@@ -255,6 +255,11 @@ fn what_is_no_record_is_junk() {
 }
 
 #[test]
+fn a_form_feed_is_no_white_space_in_json() {
+    check("\u{c}", &["junk \u{c}"]);
+}
+
+#[test]
 fn timestamps_before_records() {
     let text = "2022-11-29T00:09:04.380Z {\"a\":1}\n2022-11-29T00:09:05.380Z I1129 x\n2022-11-29T00:09:06Z {\"b";
     check(
