@@ -21,13 +21,14 @@ fn main() -> io::Result<()> {
             .to_string()
             .replace('\\', "/");
         let page = if page.exists() {
-            format!("include_str!({page:?})")
+            format!("include_str!({:?})", page.to_string_lossy())
         } else {
             "\"\"".to_owned()
         };
         let _ = writeln!(
             code,
-            "    Bundled {{ path: {shown:?}, rule: include_str!({rule:?}), page: {page} }},"
+            "    Bundled {{ path: {shown:?}, rule: include_str!({:?}), page: {page} }},",
+            rule.to_string_lossy()
         );
     }
     code.push(']');

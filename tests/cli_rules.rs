@@ -41,7 +41,7 @@ const FAULTS: [(&str, &str, &str); 4] = [
     (
         "7:32",
         "a null cannot stand among values",
-        "put `field: null` into a selection of its own",
+        "write `field: null` in a selection of its own",
     ),
     (
         "8:28",

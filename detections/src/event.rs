@@ -173,7 +173,7 @@ impl Event {
     pub fn text(&self, path: &[&str]) -> Option<&str> {
         let (first, rest) = path.split_first()?;
         rest.iter()
-            .try_fold(self.fields.get(*first)?, |value, key| value.get(key))?
+            .try_fold(self.fields.get(first)?, |value, key| value.get(key))?
             .as_str()
     }
 
@@ -241,15 +241,19 @@ impl Event {
         self.text(&["stage"])
     }
 
-    /// The API server dropped both bodies because the event was too large.
+    /// A body is missing because the event was too large: the API server dropped it, or it is beyond our own bound.
     #[must_use]
     pub fn truncated(&self) -> bool {
+        self.is_truncated_by_source() || self.fields.any_heavy()
+    }
+
+    fn is_truncated_by_source(&self) -> bool {
         self.annotation("audit.k8s.io/truncated")
             .is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
     fn hides_bodies(&self) -> bool {
-        self.truncated() || self.stage() == Some("RequestReceived")
+        self.is_truncated_by_source() || self.stage() == Some("RequestReceived")
     }
 
     /// Without a level we cannot tell an absent body from one that was not logged.

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use serde_json::{Map, Value};
 
 use crate::json::{self, Fault};
+use crate::limits::{FIELD_BYTES_FREE, FIELD_WEIGHT_MAX};
 
 /// The fields of one event.
 #[derive(Debug, Default)]
@@ -21,7 +22,7 @@ pub struct Fields {
 struct Member {
     key: Box<str>,
     place: Range<usize>,
-    /// `None` inside if the bytes are not valid JSON, or nest deeper than 128.
+    /// `None` inside if the bytes are not valid JSON, nest deeper than 128, or are too heavy.
     value: OnceLock<Option<Value>>,
 }
 
@@ -91,6 +92,15 @@ impl Fields {
         Value::Object(self.members.iter().filter_map(valid).collect())
     }
 
+    /// Whether any field is too heavy to be parsed.
+    #[must_use]
+    pub fn any_heavy(&self) -> bool {
+        self.members
+            .iter()
+            .filter_map(|member| self.raw.get(member.place.clone()))
+            .any(is_heavy)
+    }
+
     fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| *member.key == *name)
     }
@@ -98,9 +108,21 @@ impl Fields {
 
 impl Member {
     fn value(&self, raw: &[u8]) -> Option<&Value> {
-        let parse = || serde_json::from_slice(raw.get(self.place.clone())?).ok();
+        let parse = || {
+            let text = raw.get(self.place.clone()).filter(|text| !is_heavy(text))?;
+            serde_json::from_slice(text).ok()
+        };
         self.value.get_or_init(parse).as_ref()
     }
+}
+
+/// Estimates what a text weighs as a document: its bytes, a value a comma, and a tree node an object.
+fn is_heavy(text: &[u8]) -> bool {
+    const OBJECT_BYTES: usize = 640;
+    let count = |byte: u8| memchr::memchr_iter(byte, text).count();
+    text.len() > FIELD_BYTES_FREE
+        && text.len() + OBJECT_BYTES * count(b'{') + size_of::<Value>() * count(b',')
+            > FIELD_WEIGHT_MAX
 }
 
 impl From<Map<String, Value>> for Fields {
@@ -115,5 +137,28 @@ impl From<Map<String, Value>> for Fields {
             raw: Box::default(),
             members: fields.into_iter().map(member).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(element: &str, count: usize) -> Fields {
+        let list = vec![element; count].join(",");
+        Fields::parse(format!("{{\"requestObject\":[{list}]}}").as_bytes(), false).unwrap()
+    }
+
+    #[test]
+    fn a_body_made_to_exhaust_memory_is_not_parsed() {
+        let heavy = body("{}", 400_000);
+        assert!(heavy.any_heavy() && heavy.get("requestObject").is_none());
+        assert!(heavy.is_broken("requestObject"));
+    }
+
+    #[test]
+    fn a_large_object_of_a_cluster_is_parsed() {
+        let large = body(&format!("\"{}\"", "x".repeat(1_000)), 1_500);
+        assert!(!large.any_heavy() && large.get("requestObject").is_some());
     }
 }

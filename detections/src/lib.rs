@@ -7,6 +7,8 @@
 //!                  └─ event, views ──▶ what an event means ── reference ──▶ why a rule matched
 //! ```
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod event;
 pub mod fields;
 pub mod path;
@@ -22,6 +24,7 @@ pub mod truth;
 pub mod batch;
 pub mod bundled;
 pub mod engine;
+pub mod limits;
 mod matcher;
 pub mod page;
 

@@ -102,7 +102,7 @@ impl Page {
                     .push((heading.trim().to_owned(), String::new()));
                 continue;
             } else if let (Some(title), false) = (line.strip_prefix("# "), fenced) {
-                page.title = title.trim().to_owned();
+                title.trim().clone_into(&mut page.title);
                 continue;
             }
             if let Some((_, body)) = page.sections.last_mut() {

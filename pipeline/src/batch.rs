@@ -45,12 +45,14 @@ impl Batcher {
     }
 
     /// The batch, if there is anything in it.
+    ///
+    /// # Panics
+    /// If the builder made a slice outside its own block, which would be a bug; losing the batch silently would be worse.
     pub fn cut(&mut self) -> Option<EventBatch> {
         if self.builder.rows() == 0 {
             return None;
         }
         let batch = self.builder.finish();
-        // A slice outside its own block would be a bug of the builder; losing the batch silently would be worse.
         Some(batch.expect("the batch builder made a slice outside its block"))
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::limits::REPEATS_WINDOW;
 
@@ -32,7 +32,7 @@ impl Default for Repeats {
 impl Repeats {
     /// Whether these bytes were seen before within the window; remembers them.
     pub fn is_repeat(&mut self, cluster: &str, bytes: &[u8]) -> bool {
-        let seed = self.seed ^ xxh3_128_with_seed(cluster.as_bytes(), self.seed) as u64;
+        let seed = xxh3_64_with_seed(cluster.as_bytes(), self.seed);
         let hash = xxh3_128_with_seed(bytes, seed);
         if !self.known.insert(hash) {
             return true;

@@ -102,7 +102,7 @@ impl<'a> Pipeline<'a> {
                     .account
                     .rejected
                     .entry(rejected.reason.as_str())
-                    .or_default() += 1
+                    .or_default() += 1;
             }
             Item::Ignored(reason) => *self.account.ignored.entry(reason.as_str()).or_default() += 1,
         }
@@ -113,12 +113,9 @@ impl<'a> Pipeline<'a> {
             self.account.repeated += 1;
             return;
         }
-        let time = match self.batcher.push(event) {
-            Ok(time) => time,
-            Err(_) => {
-                *self.account.rejected.entry("malformed_json").or_default() += 1;
-                return;
-            }
+        let Ok(time) = self.batcher.push(event) else {
+            *self.account.rejected.entry("malformed_json").or_default() += 1;
+            return;
         };
         let early = self
             .options

@@ -191,8 +191,12 @@ mod sse2 {
 
     #[target_feature(enable = "sse2")]
     #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "each half is taken by itself"
+    )]
     fn load(lane: &[u8; 16]) -> __m128i {
-        let value = u128::from_le_bytes(*lane);
+        let value = i128::from_le_bytes(*lane);
         _mm_set_epi64x((value >> 64) as i64, value as i64)
     }
 
@@ -200,7 +204,8 @@ mod sse2 {
     #[inline]
     fn equal(lane: __m128i, byte: u8) -> u64 {
         let mask = _mm_movemask_epi8(_mm_cmpeq_epi8(lane, _mm_set1_epi8(byte.cast_signed())));
-        u64::from(mask as u16)
+        // One bit for each of sixteen lanes: the upper half is zero.
+        mask.cast_unsigned().into()
     }
 }
 

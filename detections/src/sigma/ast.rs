@@ -346,7 +346,7 @@ pub enum Ordering {
 impl Ordering {
     /// Whether `left` stands in this order to `right`.
     #[must_use]
-    pub fn holds<T: PartialOrd>(self, left: T, right: T) -> bool {
+    pub fn holds<T: PartialOrd + Copy>(self, left: T, right: T) -> bool {
         match self {
             Self::Equal => left == right,
             Self::Less => left < right,

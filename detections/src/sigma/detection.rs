@@ -130,7 +130,9 @@ fn mark_used(condition: &Condition, used: &mut [bool]) {
         Condition::Selection(index) => used[*index] = true,
         Condition::Not(inner) => mark_used(inner, used),
         Condition::And(parts) | Condition::Or(parts) => {
-            parts.iter().for_each(|part| mark_used(part, used))
+            for part in parts {
+                mark_used(part, used);
+            }
         }
     }
 }

@@ -81,7 +81,7 @@ pub fn load(sources: &[Source], lists: &Placeholders) -> Loaded {
 struct Loader<'a> {
     lists: &'a Placeholders,
     loaded: Loaded,
-    /// Where the id and the name of each rule stand.
+    /// Where the name and the id of each rule stand.
     places: Vec<[Range<usize>; 2]>,
     filters: Vec<Filter>,
 }
@@ -114,7 +114,7 @@ impl Loader<'_> {
             rule(node, self.lists, sink).filter(|_| !sink.has_errors_within(&node.span))
         {
             self.loaded.rules.push(rule);
-            self.places.push(["id", "name"].map(|key| {
+            self.places.push(["name", "id"].map(|key| {
                 node.get(key)
                     .map_or(node.head(), |value| value.span.clone())
             }));
@@ -280,7 +280,8 @@ fn refuse_twins(loaded: &mut Loaded, places: &[[Range<usize>; 2]]) {
     let mut seen: HashMap<(&str, String), String> = HashMap::new();
     let mut twins = Vec::new();
     for (index, (rule, places)) in loaded.rules.iter().zip(places).enumerate() {
-        let keys = [("id", rule.id.clone()), ("name", rule.name.clone())];
+        // A rule without an id is known by its name, so the name comes first.
+        let keys = [("name", rule.name.clone()), ("id", rule.id.clone())];
         let twin = keys
             .iter()
             .zip(places)

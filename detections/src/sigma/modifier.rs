@@ -9,6 +9,10 @@ use super::encoding::Transform;
 
 /// What a line compares, and how.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a modifier of the specification"
+)]
 pub(crate) struct Modifiers {
     pub(crate) operator: Operator,
     pub(crate) transforms: Vec<Transform>,

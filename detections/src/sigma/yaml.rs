@@ -148,7 +148,7 @@ pub(crate) fn parse(sink: &mut Sink) -> Vec<Node> {
 fn syntax_help(reason: &str) -> &'static str {
     if reason.contains("tab") {
         "indent with spaces"
-    } else if reason.contains("end of stream") {
+    } else if reason.contains("end of stream") || reason.contains("quoted scalar") {
         "close the quote or the bracket"
     } else {
         "a value that holds `: ` or ` #`, or starts with `*`, `&`, `%`, `@`, `[`, `{` or `!`, must be quoted"

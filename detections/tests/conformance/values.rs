@@ -52,7 +52,7 @@ claims! {
             verb|startswith: ΟΔΟΣ => yes
             verb|contains: ς => yes
         # Signs that are only another shape of an ASCII letter, the Kelvin sign and the long s.
-        verb: kiss => {"verb":"KIſS"} => yes
+        verb: kiss => {"verb":"KIſS"} => yes
     "#;
 
     letters_without_a_counterpart_of_one_letter_stay_as_they_are: r#"

@@ -125,7 +125,7 @@ pub struct RuleTraits {
 pub struct Acts {
     window_us: i64,
     rules: Vec<RuleTraits>,
-    acts: HashMap<Key, Act>,
+    open: HashMap<Key, Act>,
     finals: HashSet<(usize, Identity)>,
     waiting: BTreeMap<(usize, Identity), Waiting>,
     held_bytes: usize,
@@ -140,7 +140,7 @@ impl Acts {
         Self {
             window_us: window_us.max(1),
             rules,
-            acts: HashMap::new(),
+            open: HashMap::new(),
             finals: HashSet::new(),
             waiting: BTreeMap::new(),
             held_bytes: 0,
@@ -158,7 +158,7 @@ impl Acts {
     /// Findings so far, for a progress display; follow-ups are not folded yet.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.acts.len() + self.waiting.len() + self.released.len()
+        self.open.len() + self.waiting.len() + self.released.len()
     }
 
     /// Whether nothing was found yet.
@@ -245,24 +245,24 @@ impl Acts {
 
     fn join(&mut self, key: Key, new: Act) {
         self.held_bytes += new.exemplar.raw.len();
-        match self.acts.get_mut(&key) {
-            None => drop(self.acts.insert(key, new)),
+        match self.open.get_mut(&key) {
+            None => drop(self.open.insert(key, new)),
             Some(act) => self.held_bytes -= act.merge(new),
         }
     }
 
     /// Keeps the bytes held within their bound by releasing the acts that ended first.
     fn relieve(&mut self) {
-        while self.held_bytes > HELD_BYTES_MAX && !self.acts.is_empty() {
+        while self.held_bytes > HELD_BYTES_MAX && !self.open.is_empty() {
             let mut by_end: Vec<(Option<i64>, Key)> = self
-                .acts
+                .open
                 .iter()
                 .map(|(key, act)| (act.last_us, key.clone()))
                 .collect();
             by_end.sort();
             by_end.truncate(by_end.len().div_ceil(4));
             for (_, key) in by_end {
-                if let Some(act) = self.acts.remove(&key) {
+                if let Some(act) = self.open.remove(&key) {
                     self.held_bytes -= act.exemplar.raw.len();
                     let finding = self.finding(&key, act, 0);
                     self.released.push(finding);
@@ -278,8 +278,8 @@ impl Acts {
         for waiting in std::mem::take(&mut self.waiting).into_values() {
             self.join(waiting.key, waiting.act);
         }
-        let acts = std::mem::take(&mut self.acts);
-        let (carried_out, mut asked): (Vec<_>, BTreeMap<Key, (Act, u64)>) = split(acts);
+        let acts = std::mem::take(&mut self.open);
+        let (carried_out, mut asked) = split(acts);
         for (key, act) in carried_out {
             match owners_act(&asked, &key, &act) {
                 Some(owner) => {
@@ -366,7 +366,8 @@ fn actor_key(event: &Event) -> Option<String> {
     Some(actor.text("canonical").unwrap_or(name).to_owned())
 }
 
-fn split(acts: HashMap<Key, Act>) -> (Vec<(Key, Act)>, BTreeMap<Key, (Act, u64)>) {
+/// What controllers carried out, and what others asked for, each with its follow-ups so far.
+fn split(acts: HashMap<Key, Act>) -> (Vec<(Key, Act)>, Asked) {
     let mut carried_out = Vec::new();
     let mut asked = BTreeMap::new();
     for (key, act) in acts {
@@ -380,8 +381,11 @@ fn split(acts: HashMap<Key, Act>) -> (Vec<(Key, Act)>, BTreeMap<Key, (Act, u64)>
     (carried_out, asked)
 }
 
+/// Acts by their keys, with the number of follow-ups.
+type Asked = BTreeMap<Key, (Act, u64)>;
+
 /// The owner's act that controllers carried out: the latest one before them, else the first.
-fn owners_act(asked: &BTreeMap<Key, (Act, u64)>, key: &Key, act: &Act) -> Option<Key> {
+fn owners_act(asked: &Asked, key: &Key, act: &Act) -> Option<Key> {
     let mut owners: Vec<(Option<i64>, &Key)> = asked
         .iter()
         .filter(|(other, _)| {

@@ -4,9 +4,9 @@
 //! pods, a script deletes two hundred events. An analyst wants one line each. Three steps join them, none of which depends
 //! on the order of input:
 //!
-//! 1. *Stages*. Matches of one request ([`identity`]) count once; the last stage tells the outcome. Matches of early stages
+//! 1. *Stages*. Matches of one request (`identity`) count once; the last stage tells the outcome. Matches of early stages
 //!    wait until the last one came or the input ends.
-//! 2. *Acts*. Requests of one actor on one root object ([`owner`]) with one outcome within one window are one act.
+//! 2. *Acts*. Requests of one actor on one root object (`owner`) with one outcome within one window are one act.
 //! 3. *Follow-ups*. What a workload controller did for an owner whose own write raised the same rule is folded into it;
 //!    if the owner's write was not seen, the controllers' writes are one finding per owner.
 

@@ -45,7 +45,7 @@ fn push(label: &'static str, mut values: Vec<String>, details: &mut Vec<Detail>)
     details.push(Detail { label, value });
 }
 
-fn list<'a>(value: Option<&'a Value>) -> impl Iterator<Item = &'a Value> {
+fn list(value: Option<&Value>) -> impl Iterator<Item = &Value> {
     value.and_then(Value::as_array).into_iter().flatten()
 }
 

@@ -37,7 +37,9 @@ fn mark(condition: &Condition, positive: bool, asserted: &mut [bool]) {
         Condition::Selection(index) => asserted[*index] |= positive,
         Condition::Not(inner) => mark(inner, !positive, asserted),
         Condition::And(parts) | Condition::Or(parts) => {
-            parts.iter().for_each(|part| mark(part, positive, asserted))
+            for part in parts {
+                mark(part, positive, asserted);
+            }
         }
     }
 }

@@ -14,7 +14,7 @@
 //!
 //! A record that holds a list of records (an `EventList`, a batch of Event Hubs, a `CloudWatch`
 //! record) is opened: its elements become frames one by one, however long the list is, and its
-//! scalar members become their [`Context`].
+//! scalar members become their `Context`.
 //!
 //! 1. Memory is bounded: at most one record of
 //!    [`RECORD_BYTES_MAX`](super::limits::RECORD_BYTES_MAX) and a read are buffered. Of a larger
