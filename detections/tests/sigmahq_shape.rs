@@ -1,4 +1,4 @@
-//! Rules in the shape of SigmaHQ's Kubernetes audit rules load unmodified, and each fires on what it is about.
+//! Rules in the shape of `SigmaHQ`'s Kubernetes audit rules load unmodified, and each fires on what it is about.
 
 mod common;
 
