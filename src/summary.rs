@@ -100,7 +100,7 @@ fn unread(out: &mut String, replayed: &Replayed, skipped: usize) {
         line(
             out,
             "skipped",
-            &format!("{skipped} files that are no logs by their names"),
+            &format!("{skipped} beside the logs, no logs by their names"),
         );
     }
     for fault in &replayed.faults {

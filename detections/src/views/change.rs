@@ -18,6 +18,8 @@
 //!
 //! A request that failed has no answer: what it tried counts as introduced.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -82,9 +84,14 @@ fn part(event: &Event, introduced: &Introduced) -> Field<Value> {
     };
     let part = match introduced {
         Introduced::Part(touched) => touched.prune(&whole),
-        _ => Some(whole),
+        _ => Some(whole.into_owned()),
     };
-    part.map_or(Field::Absent, Field::Present)
+    part.map_or(Field::Absent, |mut part| {
+        // What the view says of the object is no part of it.
+        part.as_object_mut()
+            .map(|fields| fields.remove("attempted"));
+        Field::Present(part)
+    })
 }
 
 fn kind(event: &Event) -> &'static str {
@@ -100,14 +107,13 @@ fn kind(event: &Event) -> &'static str {
 }
 
 /// What the change is a part of: the object, else the document that a patch describes on its own.
-fn whole(event: &Event) -> Option<Value> {
-    let Some(Value::Object(fields)) = &event.view(Root::Object).value else {
-        let sent = object::request(event).filter(|_| event.text(&["verb"]) == Some("patch"))?;
-        return object::stripped(&patch::document(sent)?).map(Value::Object);
-    };
-    let mut fields = fields.clone();
-    fields.remove("attempted");
-    Some(Value::Object(fields))
+fn whole(event: &Event) -> Option<Cow<'_, Value>> {
+    if let Some(object @ Value::Object(_)) = &event.view(Root::Object).value {
+        return Some(Cow::Borrowed(object));
+    }
+    let sent = object::request(event).filter(|_| event.text(&["verb"]) == Some("patch"))?;
+    let document = object::stripped(&patch::document(sent)?)?;
+    Some(Cow::Owned(Value::Object(document)))
 }
 
 fn introduced(event: &Event) -> Introduced {

@@ -168,18 +168,33 @@ fn document(event: &Event, succeeded: Option<bool>) -> Option<Map<String, Value>
 /// The object without what its own bookkeeping repeats: who owns which field, and what was applied
 /// last time.
 pub(super) fn stripped(object: &Value) -> Option<Map<String, Value>> {
-    let mut fields = object.as_object()?.clone();
-    let Some(metadata) = fields.get_mut("metadata").and_then(Value::as_object_mut) else {
-        return Some(fields);
+    let fields = object.as_object()?.iter();
+    let copied = |(key, value): (&String, &Value)| {
+        let value = match (key.as_str(), value) {
+            ("metadata", Value::Object(metadata)) => stripped_metadata(metadata),
+            _ => value.clone(),
+        };
+        (key.clone(), value)
     };
-    metadata.remove("managedFields");
-    if let Some(annotations) = metadata
-        .get_mut("annotations")
-        .and_then(Value::as_object_mut)
-    {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    }
-    Some(fields)
+    Some(fields.map(copied).collect())
+}
+
+/// Copies what stays, rather than removing from a copy: `managedFields` are often half of an object.
+fn stripped_metadata(metadata: &Map<String, Value>) -> Value {
+    const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+    let kept = metadata.iter().filter(|(key, _)| *key != "managedFields");
+    let copied = |(key, value): (&String, &Value)| {
+        let value = match (key.as_str(), value) {
+            ("annotations", Value::Object(annotations)) => {
+                let kept = annotations.iter().filter(|(key, _)| *key != LAST_APPLIED);
+                kept.map(|(key, value)| (key.clone(), value.clone()))
+                    .collect()
+            }
+            _ => value.clone(),
+        };
+        (key.clone(), value)
+    };
+    kept.map(copied).collect()
 }
 
 pub(super) fn deleted(event: &Event) -> View {

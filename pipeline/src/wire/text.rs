@@ -180,7 +180,7 @@ fn matched(alert: &Alert, style: &Style, page: &mut Page<'_>) {
         (false, false) => Vec::new(),
     };
     for evidence in shown {
-        page.labelled("matched", &words::matched(evidence));
+        page.labelled("matched", &words::matched(evidence, style.verbose));
     }
 }
 

@@ -66,7 +66,7 @@ CRITICAL  Exec into a pod that mounts the host  OUTCOME UNKNOWN  time unknown  �
   did     listed secrets
   score   impact 3 + outcome 0 + actor 1 → critical (actor +1: a workload's account used with
           kubectl from a public address) · confidence low
-  matched exec.line = chroot /h sh, by `exec.line|contains: 'chroot '`
+  matched exec.line = chroot /h sh
   unseen  responseObject: unavailable in this event
   why     Whoever runs commands here can write to the node, and with it reach every pod on it.
   do      1. delete the binding

@@ -216,13 +216,14 @@ pub(super) fn facts(alert: &Alert) -> String {
     facts.join(" · ")
 }
 
-pub(super) fn matched(evidence: &Evidence) -> String {
+pub(super) fn matched(evidence: &Evidence, with_rule: bool) -> String {
     let values = shortened(&evidence.values.join(", "), QUOTED_CHARS_MAX);
-    format!(
-        "{} = {values}, by `{}`",
-        evidence.field,
-        evidence.text.trim()
-    )
+    let rule = if with_rule {
+        format!(", by `{}`", evidence.text.trim())
+    } else {
+        String::new()
+    };
+    format!("{} = {values}{rule}", evidence.field)
 }
 
 /// `T1609 Container Administration Command`, and so on; last where to read more.
