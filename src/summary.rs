@@ -106,12 +106,27 @@ fn unread(out: &mut String, replayed: &Replayed, skipped: usize) {
     for fault in &replayed.faults {
         line(out, "fault", &fault.to_string());
     }
-    if account.released_early > 0 {
-        let text = format!(
-            "{} findings were closed early to keep memory bounded",
-            count(account.released_early)
-        );
-        line(out, "bound", &text);
+    bounds(out, account);
+}
+
+/// Bounds that were reached: rare, and never silent.
+fn bounds(out: &mut String, account: &Account) {
+    let reached = [
+        (
+            account.oversized,
+            "records were too large, and only their beginning was read",
+        ),
+        (
+            account.released_early,
+            "findings were closed early to keep memory bounded",
+        ),
+        (
+            account.untracked,
+            "matched requests were too many to tell their stages apart",
+        ),
+    ];
+    for (number, words) in reached.into_iter().filter(|(number, _)| *number > 0) {
+        line(out, "bound", &format!("{} {words}", count(number)));
     }
 }
 

@@ -436,6 +436,11 @@ mod large {
             run.err
         );
         assert!(
+            run.err.contains("bound     1 records were too large"),
+            "the bound was reached in silence: {}",
+            run.err
+        );
+        assert!(
             run.out.contains("mallory@example.com: created"),
             "what stands before the cut is not used: {}",
             run.out

@@ -30,6 +30,12 @@ pub struct Account {
     pub blind: BTreeMap<(usize, &'static str), u64>,
     /// Findings released before the end to keep memory bounded.
     pub released_early: u64,
+    /// Matched requests beyond the number whose stages are told apart.
+    pub untracked: u64,
+    /// Records larger than a record may be: their beginning was judged or rejected, the rest left out.
+    pub oversized: u64,
+    /// Bytes of them that were left out.
+    pub oversized_bytes: u64,
     /// Earliest event time, microseconds.
     pub first_us: Option<i64>,
     /// Latest event time.

@@ -22,9 +22,11 @@ pub const HELD_BYTES_MAX: usize = 48 << 20;
 /// Objects that an alert names besides the first. A mass deletion has thousands; their number is kept.
 pub const OTHER_OBJECTS_MAX: usize = 20;
 
-/// Distinct objects and requests that one finding tells apart; beyond it they count as new. 100,000 hashes cost about
-/// 2 MiB.
+/// Distinct objects that one finding counts; beyond it their number stays as it is. 100,000 hashes cost about 2 MiB.
 pub const DISTINCT_MAX: usize = 100_000;
+
+/// Matched requests whose stages are told apart, over a whole run. A million cost about 50 MiB.
+pub const REQUESTS_MAX: usize = 1_000_000;
 
 /// Characters of one value that an alert quotes: enough for a long command line.
 pub const VALUE_CHARS_MAX: usize = 500;

@@ -11,6 +11,7 @@ use crate::alert::Alert;
 use crate::batch::Batcher;
 use crate::catalog::Catalog;
 use crate::correlate::{Acts, Hit, RuleTraits};
+use crate::decode::framing::Skipped;
 use crate::decode::{Item, RawEvent};
 use crate::enrich::Enricher;
 use crate::repeats::Repeats;
@@ -146,6 +147,12 @@ impl<'a> Pipeline<'a> {
         }
     }
 
+    /// Notes what the decoder of an input left out because it was too large.
+    pub fn note_skipped(&mut self, skipped: Skipped) {
+        self.account.oversized += skipped.oversized;
+        self.account.oversized_bytes += skipped.bytes;
+    }
+
     /// Findings so far, before follow-ups are folded.
     #[must_use]
     pub fn findings(&self) -> usize {
@@ -191,6 +198,7 @@ impl<'a> Pipeline<'a> {
     pub fn finish(mut self) -> Report {
         self.end_input();
         self.account.released_early = self.acts.released_early();
+        self.account.untracked = self.acts.untracked();
         let enricher = Enricher {
             catalog: self.catalog,
             settings: self.options.settings.clone(),

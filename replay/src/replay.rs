@@ -148,6 +148,7 @@ impl<W: Write> Replay<'_, W> {
                 reading.show(pipeline, consumed.load(Ordering::Relaxed));
             }
         }
+        pipeline.note_skipped(decoder.skipped());
         pipeline.end_input();
         reading.show(pipeline, consumed.load(Ordering::Relaxed));
         reading.bytes_before += consumed.load(Ordering::Relaxed);

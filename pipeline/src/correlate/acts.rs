@@ -7,7 +7,7 @@ use detections::event::{Event, Origin};
 use detections::views::Root;
 
 use crate::alert::ObjectRef;
-use crate::limits::{DISTINCT_MAX, HELD_BYTES_MAX, OTHER_OBJECTS_MAX};
+use crate::limits::{DISTINCT_MAX, HELD_BYTES_MAX, OTHER_OBJECTS_MAX, REQUESTS_MAX};
 
 use super::identity::{Identity, Stage, hash};
 use super::owner;
@@ -131,6 +131,7 @@ pub struct Acts {
     held_bytes: usize,
     released: Vec<Finding>,
     released_early: u64,
+    untracked: u64,
 }
 
 impl Acts {
@@ -146,6 +147,7 @@ impl Acts {
             held_bytes: 0,
             released: Vec::new(),
             released_early: 0,
+            untracked: 0,
         }
     }
 
@@ -153,6 +155,12 @@ impl Acts {
     #[must_use]
     pub fn released_early(&self) -> u64 {
         self.released_early
+    }
+
+    /// Matched requests beyond the number whose stages are told apart: a later stage of theirs may count again.
+    #[must_use]
+    pub fn untracked(&self) -> u64 {
+        self.untracked
     }
 
     /// Findings so far, for a progress display; follow-ups are not folded yet.
@@ -178,8 +186,10 @@ impl Acts {
         let (key, act) = self.act_of(hit, identity);
         if stage == Stage::Final {
             self.forget_waiting(request);
-            if self.finals.len() < DISTINCT_MAX * 10 {
+            if self.finals.len() < REQUESTS_MAX {
                 self.finals.insert(request);
+            } else {
+                self.untracked += 1;
             }
             self.join(key, act);
         } else if self
