@@ -16,7 +16,7 @@ use crate::cli::Cli;
 use crate::exit::Exit;
 
 /// Documents are many small allocations: replaying the mixed corpus takes a quarter less processor time than with glibc's
-/// allocator, and as much memory (benches/README.md).
+/// allocator, for twice the memory (benches/results).
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
