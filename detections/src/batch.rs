@@ -20,6 +20,7 @@ use arrow_buffer::Buffer;
 use arrow_schema::{ArrowError, DataType, Field, Schema};
 
 use crate::event::{Envelope, Event, NotAnEvent, Origin, Settings};
+use crate::fields;
 use crate::json::{self, Fault};
 use crate::scalar;
 
@@ -374,7 +375,7 @@ fn scan_object_ref(
             slices[column as usize] = Some(place(inner));
         }
     }
-    json::is_readable(value)
+    fields::is_document(value)
 }
 
 fn timestamp(value: &[u8]) -> Option<i64> {

@@ -108,12 +108,23 @@ impl Fields {
 
 impl Member {
     fn value(&self, raw: &[u8]) -> Option<&Value> {
-        let parse = || {
-            let text = raw.get(self.place.clone()).filter(|text| !is_heavy(text))?;
-            serde_json::from_slice(text).ok()
-        };
+        let parse = || document(raw.get(self.place.clone())?);
         self.value.get_or_init(parse).as_ref()
     }
+}
+
+/// The document that a field's text is; `None` if it is not valid JSON, nests deeper than 128, or is too heavy. Whoever
+/// reads fields of events reads them by this, so that all agree on what cannot be read.
+pub(crate) fn document(text: &[u8]) -> Option<Value> {
+    if is_heavy(text) {
+        return None;
+    }
+    serde_json::from_slice(text).ok()
+}
+
+/// Whether [`document`] yields one, without building it.
+pub(crate) fn is_document(text: &[u8]) -> bool {
+    !is_heavy(text) && json::is_readable(text)
 }
 
 /// Estimates what a text weighs as a document: its bytes, a value a comma, and a tree node an object.

@@ -1,9 +1,9 @@
 //! The rejects file: what could not be read, with its place and reason, so that nothing is lost.
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use pipeline::decode::Rejected;
+use pipeline::hex::hex;
 use serde_json::json;
 
 /// Writes rejected records as NDJSON: `input`, `offset`, `reason`, and the bytes as `text`, or as `hex` if they are not
@@ -45,14 +45,4 @@ impl<W: Write> RejectsFile<W> {
     pub fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(
-        String::with_capacity(2 * bytes.len()),
-        |mut digits, byte| {
-            let _infallible = write!(digits, "{byte:02x}");
-            digits
-        },
-    )
 }

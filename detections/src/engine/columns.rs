@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::batch::{Column, EventBatch};
 use crate::event::{Event, Origin};
+use crate::fields;
 use crate::path::FieldPath;
 
 /// Columns that some leaves read together. A leaf is judged once per distinct combination of their values.
@@ -134,7 +135,7 @@ fn small_event(group: &Group, batch: &EventBatch, row: usize) -> (Event, bool) {
         let Some(slice) = batch.slice(*column, row) else {
             continue;
         };
-        let Ok(value) = serde_json::from_slice::<Value>(slice) else {
+        let Some(value) = fields::document(slice) else {
             sound = false;
             continue;
         };

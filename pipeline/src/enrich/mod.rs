@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::alert::{Alert, AllowedBy, Outcome, RawEvent, Request, Source};
 use crate::catalog::Catalog;
 use crate::correlate::{Finding, object_of, severity};
+use crate::hex::hex;
 use crate::redact;
 
 /// Makes alerts of findings.
@@ -76,10 +77,6 @@ impl Enricher<'_> {
             rule: info,
         })
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(crate) fn owned(text: Option<&str>) -> Option<String> {

@@ -36,6 +36,7 @@ use sha2::{Digest, Sha256};
 
 use super::{confidence, outcome_words};
 use crate::alert::{Alert, RuleInfo};
+use crate::hex::hex;
 
 /// The schema's version.
 const SCHEMA_VERSION: &str = "1.8.0";
@@ -352,11 +353,8 @@ fn named_technique(id: TechniqueId) -> Value {
 
 fn sha256(text: &str) -> Option<Value> {
     let digest = Sha256::digest(text.as_bytes());
-    let hex = digest.iter().fold(String::new(), |mut hex, byte| {
-        let _infallible = write!(hex, "{byte:02x}");
-        hex
-    });
-    (!text.is_empty()).then(|| json!({ "algorithm": "SHA-256", "algorithm_id": 3, "value": hex }))
+    (!text.is_empty())
+        .then(|| json!({ "algorithm": "SHA-256", "algorithm_id": 3, "value": hex(&digest) }))
 }
 
 #[cfg(test)]
