@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use detections::batch::EventBatch;
-use detections::engine::RuleSet;
+use detections::engine::{Evaluator, RuleSet};
 use detections::event::Settings;
 use detections::reference;
+use detections::sigma::ast::Rule;
 use detections::truth::Truth;
 use pipeline::batch::Batcher;
 use pipeline::decode::{Decoder, Item};
@@ -28,7 +29,8 @@ fn main() -> anyhow::Result<()> {
     let (path, every) = parse(arguments)?;
     let rules = RuleSet::new(RuleSources::default().load()?.loaded.rules);
     let mut comparison = Comparison {
-        rules,
+        rules: rules.rules(),
+        evaluator: rules.evaluator(),
         every,
         seen: 0,
         compared: 0,
@@ -50,7 +52,7 @@ fn main() -> anyhow::Result<()> {
         .cut()
         .map_or(Ok(()), |batch| comparison.batch(&batch))?;
     let Comparison {
-        rules,
+        evaluator,
         seen,
         compared,
         matched,
@@ -61,6 +63,11 @@ fn main() -> anyhow::Result<()> {
     let number = rules.rules().len();
     println!(
         "{compared} of {seen} events, {number} rules: equal verdicts, {matched} matches, {blind} unknown"
+    );
+    let effort = evaluator.effort();
+    println!(
+        "of {} rows: {} needed more than their situation, {} their bodies, {} a document; memory was reset {} times",
+        effort.rows, effort.open, effort.screened, effort.parsed, effort.resets
     );
     Ok(())
 }
@@ -82,8 +89,10 @@ fn parse(arguments: Vec<String>) -> anyhow::Result<(String, usize)> {
     Ok((path, every))
 }
 
-struct Comparison {
-    rules: RuleSet,
+struct Comparison<'r> {
+    rules: &'r [Rule],
+    /// One for all batches, as in a run: what it remembers must stay true.
+    evaluator: Evaluator<'r>,
     every: usize,
     seen: usize,
     compared: usize,
@@ -91,9 +100,9 @@ struct Comparison {
     blind: usize,
 }
 
-impl Comparison {
+impl Comparison<'_> {
     fn batch(&mut self, batch: &EventBatch) -> anyhow::Result<()> {
-        let evaluation = self.rules.evaluate(batch);
+        let evaluation = self.evaluator.evaluate(batch);
         let places = |found: &[detections::engine::Match]| -> BTreeSet<(usize, usize)> {
             found.iter().map(|found| (found.row, found.rule)).collect()
         };
@@ -115,7 +124,7 @@ impl Comparison {
         blind: &BTreeSet<(usize, usize)>,
     ) -> anyhow::Result<()> {
         let event = batch.event(row)?;
-        for (number, rule) in self.rules.rules().iter().enumerate() {
+        for (number, rule) in self.rules.iter().enumerate() {
             let place = (row, number);
             let fast = match (matches.contains(&place), blind.contains(&place)) {
                 (true, _) => Truth::True,

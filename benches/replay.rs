@@ -39,7 +39,10 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse(arguments)?;
     let bytes = corpus::read(&arguments.corpus)?;
     let catalog = RuleSources::default().load()?.into_catalog();
-    let mut race = Race::new(contenders(&bytes, &catalog)?);
+    let mut contenders = contenders(&bytes, &catalog)?;
+    // For a profiler, which should see one contender alone.
+    contenders.retain(|(name, _)| arguments.only.as_ref().is_none_or(|only| name == only));
+    let mut race = Race::new(contenders);
     for _ in 0..arguments.rounds {
         race.round()?;
     }
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<()> {
 struct Arguments {
     corpus: String,
     rounds: usize,
+    only: Option<String>,
 }
 
 impl Arguments {
@@ -57,12 +61,15 @@ impl Arguments {
         let mut parsed = Self {
             corpus: corpus::demo(),
             rounds: ROUNDS_MIN,
+            only: None,
         };
         let mut arguments = arguments.into_iter();
         while let Some(argument) = arguments.next() {
             if argument == "--rounds" {
                 let rounds = arguments.next().context("--rounds needs a number")?;
                 parsed.rounds = rounds.parse().context("--rounds needs a number")?;
+            } else if argument == "--only" {
+                parsed.only = arguments.next();
             } else {
                 parsed.corpus = argument;
             }

@@ -1,35 +1,39 @@
 //! The rule set, compiled once, evaluated over batches.
 //!
 //! ```text
-//! rules ─▶ leaves (distinct tests) ─┬─ cheap: read columns that repeat ─▶ judged once per distinct value, spread as bits
-//!                                   └─ dear: read bodies, URIs, names ─▶ judged per row, only where a rule is alive
-//! rule = expression over leaves, in Kleene's logic
+//! row ─▶ situation (verb, resource, stage…) ─▶ rules left ─▶ other columns ─▶ rules left ─▶ bodies ─▶ rules left ─▶ document
+//!        remembered: which rules it leaves     verdicts are remembered        one walk:          the views and
+//!                                              once per distinct value        hints              the slow truth
 //! ```
 //!
-//! For each rule the cheap leaves leave some rows *alive*: those where the rule is not already false whatever the dear
-//! leaves say. Only these rows are parsed as documents. The pre-filter can only over-approximate, since a dear leaf counts
-//! as unknown in it, and what it decides without dear leaves is exact.
+//! Each step knows a rule's truth only within bounds, and may only narrow them; a rule goes on to the next, dearer step
+//! until its bounds meet. What the last step says is the truth, so every step before it may say "perhaps" at any time, and
+//! none may be wrong. Nearly every event ends before the first step that costs more than looking up a number.
 
-use std::collections::HashMap;
+use crate::batch::EventBatch;
+use crate::matcher::{Scalar, Scope};
+use crate::sigma::ast::Rule;
+use crate::truth::{Bounds, Truth};
 
-use arrow_buffer::BooleanBuffer;
-
-use crate::batch::{Column, EventBatch};
-use crate::matcher::{self, Leaf, Scope};
-use crate::sigma::ast::{Condition, Detection, FieldTest, Rule, Search, Test, ValueTest};
-use crate::truth::Truth;
-
+mod bodies;
 mod columns;
+mod dictionary;
+mod hints;
+mod memory;
+mod plan;
+mod screen;
+mod situation;
 
-use columns::{Combinations, Dictionaries, Group, columns_of};
+use bodies::{Bodies, Screens};
+use memory::{RowValues, Values};
+use plan::{Plan, Reads};
+use situation::{Situation, Situations};
 
 /// Compiled rules.
 #[derive(Debug)]
 pub struct RuleSet {
     rules: Vec<Rule>,
-    expressions: Vec<Expression>,
-    leaves: Vec<PlannedLeaf>,
-    groups: Vec<Group>,
+    plan: Plan,
 }
 
 /// A rule that matched an event.
@@ -50,33 +54,41 @@ pub struct Evaluation {
     pub blind: Vec<Match>,
 }
 
-#[derive(Debug)]
-struct PlannedLeaf {
-    leaf: Leaf,
-    /// The group of columns it reads; `None` if it is dear.
-    group: Option<usize>,
+/// How far rows had to go, for whoever tunes rules or the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Rows in all.
+    pub rows: u64,
+    /// Rows whose situation left rules open.
+    pub open: u64,
+    /// Rows whose bodies were walked through.
+    pub screened: u64,
+    /// Rows that were parsed as documents.
+    pub parsed: u64,
+    /// How often remembered values became too many and were forgotten.
+    pub resets: u64,
 }
 
+/// Judges batches one after the other and remembers what repeats. One per thread.
 #[derive(Debug)]
-enum Expression {
-    Leaf(usize),
-    Not(Box<Self>),
-    And(Vec<Self>),
-    Or(Vec<Self>),
+pub struct Evaluator<'r> {
+    plan: &'r Plan,
+    values: Values,
+    situations: Situations,
+    screens: Screens,
+    /// Rules whose bounds have not met for the row at hand.
+    open: Vec<usize>,
+    /// By test, its truth for the row at hand.
+    truths: Vec<Option<Truth>>,
+    effort: Effort,
 }
 
 impl RuleSet {
     /// Compiles rules. A rule that loaded cannot fail here.
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
-        let mut planner = Planner::default();
-        let expressions = rules.iter().map(|rule| planner.rule(rule)).collect();
-        Self {
-            rules,
-            expressions,
-            leaves: planner.leaves,
-            groups: planner.groups,
-        }
+        let plan = Plan::new(&rules);
+        Self { rules, plan }
     }
 
     /// The rules, in the order of [`Match::rule`].
@@ -85,288 +97,226 @@ impl RuleSet {
         &self.rules
     }
 
-    /// Which rules match which events.
+    /// An evaluator that has seen nothing yet.
+    #[must_use]
+    pub fn evaluator(&self) -> Evaluator<'_> {
+        Evaluator::new(&self.plan)
+    }
+
+    /// Which rules match which events, of a batch that stands alone.
     #[must_use]
     pub fn evaluate(&self, batch: &EventBatch) -> Evaluation {
-        let mut odd: Vec<bool> = (0..batch.rows()).map(|row| batch.is_odd(row)).collect();
-        let bits = self.cheap_bits(batch, &mut odd);
-        let mut alive: Vec<Vec<usize>> = vec![Vec::new(); batch.rows()];
-        let mut evaluation = Evaluation::default();
-        for (rule, expression) in self.expressions.iter().enumerate() {
-            let verdict = expression.over_columns(&bits, batch.rows());
-            let decided = expression.is_cheap(&self.leaves);
-            for row in verdict.maybe.set_indices() {
-                if !decided || odd[row] {
-                    alive[row].push(rule);
-                } else {
-                    evaluation.add(
-                        Match { row, rule },
-                        if verdict.yes.value(row) {
-                            Truth::True
-                        } else {
-                            Truth::Unknown
-                        },
-                    );
-                }
-            }
-            for row in (0..batch.rows()).filter(|row| odd[*row] && !verdict.maybe.value(*row)) {
-                alive[row].push(rule);
-            }
-        }
-        self.judge_alive(batch, &alive, &odd, &bits, &mut evaluation);
-        evaluation.matches.sort_unstable();
-        evaluation.blind.sort_unstable();
-        evaluation
-    }
-
-    fn judge_alive(
-        &self,
-        batch: &EventBatch,
-        alive: &[Vec<usize>],
-        odd: &[bool],
-        bits: &[Option<Tri>],
-        evaluation: &mut Evaluation,
-    ) {
-        let mut memo: Vec<Option<Truth>> = vec![None; self.leaves.len()];
-        for (row, rules) in alive
-            .iter()
-            .enumerate()
-            .filter(|(_, rules)| !rules.is_empty())
-        {
-            let Ok(event) = batch.event(row) else {
-                continue;
-            };
-            memo.fill(None);
-            let mut leaf = |index: usize| {
-                if let (Some(known), false) = (&bits[index], odd[row]) {
-                    return known.at(row);
-                }
-                *memo[index]
-                    .get_or_insert_with(|| self.leaves[index].leaf.evaluate(Scope::Event(&event)))
-            };
-            for rule in rules {
-                let truth = self.expressions[*rule].over_leaves(&mut leaf);
-                evaluation.add(Match { row, rule: *rule }, truth);
-            }
-        }
-    }
-
-    /// The bits of every cheap leaf; `None` for dear ones. Rows whose columns are not valid JSON become odd.
-    fn cheap_bits(&self, batch: &EventBatch, odd: &mut [bool]) -> Vec<Option<Tri>> {
-        let mut dictionaries = Dictionaries::new(batch);
-        let groups: Vec<Combinations> = self
-            .groups
-            .iter()
-            .map(|group| Combinations::new(group, batch, &mut dictionaries))
-            .collect();
-        for combinations in groups.iter().filter(|group| group.sound.contains(&false)) {
-            let rows = odd.iter_mut().zip(&combinations.codes);
-            rows.for_each(|(odd, code)| *odd |= !combinations.sound[*code as usize]);
-        }
-        let bits = self.leaves.iter().map(|planned| {
-            let combinations = &groups[planned.group?];
-            let truths: Vec<Truth> = combinations
-                .events
-                .iter()
-                .map(|event| planned.leaf.evaluate(Scope::Event(event)))
-                .collect();
-            Some(Tri::spread(&truths, &combinations.codes))
-        });
-        bits.collect()
+        self.evaluator().evaluate(batch)
     }
 }
 
 impl Evaluation {
-    fn add(&mut self, found: Match, truth: Truth) {
+    fn add(&mut self, row: usize, rule: usize, truth: Truth) {
         match truth {
-            Truth::True => self.matches.push(found),
-            Truth::Unknown => self.blind.push(found),
+            Truth::True => self.matches.push(Match { row, rule }),
+            Truth::Unknown => self.blind.push(Match { row, rule }),
             Truth::False => {}
         }
     }
 }
 
-/// Collects distinct leaves while rules are compiled.
-#[derive(Default)]
-struct Planner {
-    leaves: Vec<PlannedLeaf>,
-    groups: Vec<Group>,
-    known: HashMap<String, usize>,
-}
-
-impl Planner {
-    fn rule(&mut self, rule: &Rule) -> Expression {
-        let parts = std::iter::once(&rule.detection).chain(&rule.filters);
-        Expression::And(
-            parts
-                .map(|part| self.condition(&part.condition, part))
-                .collect(),
-        )
-    }
-
-    fn condition(&mut self, condition: &Condition, detection: &Detection) -> Expression {
-        match condition {
-            Condition::Selection(index) => self.search(&detection.selections[*index].search),
-            Condition::Not(inner) => Expression::Not(Box::new(self.condition(inner, detection))),
-            Condition::And(parts) => Expression::And(
-                parts
-                    .iter()
-                    .map(|part| self.condition(part, detection))
-                    .collect(),
-            ),
-            Condition::Or(parts) => Expression::Or(
-                parts
-                    .iter()
-                    .map(|part| self.condition(part, detection))
-                    .collect(),
-            ),
-        }
-    }
-
-    fn search(&mut self, search: &Search) -> Expression {
-        match search {
-            Search::All(parts) => {
-                Expression::And(parts.iter().map(|part| self.search(part)).collect())
-            }
-            Search::Any(parts) => {
-                Expression::Or(parts.iter().map(|part| self.search(part)).collect())
-            }
-            Search::Field(test) => {
-                let columns = test
-                    .field
-                    .as_ref()
-                    .filter(|_| !refers(test))
-                    .and_then(columns_of);
-                self.leaf(
-                    format!("{:?} {:?}", test.field, test.test),
-                    Leaf::field(test),
-                    columns,
-                )
-            }
-            Search::Array(test) => {
-                let columns = test.field.as_ref().and_then(columns_of);
-                self.leaf(format!("{test:?}"), Leaf::array(test), columns)
-            }
-            Search::Keywords(words) => self.leaf(format!("{words:?}"), Leaf::keywords(words), None),
-        }
-    }
-
-    fn leaf(&mut self, key: String, leaf: Leaf, columns: Option<&'static [Column]>) -> Expression {
-        if let Some(index) = self.known.get(&key) {
-            return Expression::Leaf(*index);
-        }
-        let group = columns.map(|columns| {
-            let known = self
-                .groups
-                .iter()
-                .position(|group| group.columns == columns);
-            known.unwrap_or_else(|| {
-                self.groups.push(Group { columns });
-                self.groups.len() - 1
-            })
-        });
-        self.leaves.push(PlannedLeaf { leaf, group });
-        self.known.insert(key, self.leaves.len() - 1);
-        Expression::Leaf(self.leaves.len() - 1)
-    }
-}
-
-/// A reference to another field reads columns that its own field does not tell.
-fn refers(test: &FieldTest) -> bool {
-    matches!(&test.test, Test::Values { values, .. } if values.iter().any(|value| matches!(value, ValueTest::FieldRef(_))))
-}
-
-/// A three-valued bit per row: where it is true, and where it is true or unknown.
-#[derive(Clone, Debug)]
-struct Tri {
-    yes: BooleanBuffer,
-    maybe: BooleanBuffer,
-}
-
-impl Tri {
-    fn spread(truths: &[Truth], codes: &[u32]) -> Self {
-        let at = |row: usize| truths[codes[row] as usize];
+impl<'r> Evaluator<'r> {
+    fn new(plan: &'r Plan) -> Self {
         Self {
-            yes: BooleanBuffer::collect_bool(codes.len(), |row| at(row) == Truth::True),
-            maybe: BooleanBuffer::collect_bool(codes.len(), |row| at(row) != Truth::False),
+            plan,
+            values: Values::new(plan),
+            situations: Situations::default(),
+            screens: Screens::default(),
+            open: Vec::new(),
+            truths: Vec::new(),
+            effort: Effort::default(),
         }
     }
 
-    fn constant(truth: Truth, rows: usize) -> Self {
-        let of = |set: bool| {
-            if set {
-                BooleanBuffer::new_set(rows)
-            } else {
-                BooleanBuffer::new_unset(rows)
-            }
+    /// Which rules match which events.
+    #[must_use]
+    pub fn evaluate(&mut self, batch: &EventBatch) -> Evaluation {
+        if self.values.is_full() || self.situations.is_full() {
+            self.values.clear();
+            self.situations.clear();
+            self.effort.resets += 1;
+        }
+        let mut evaluation = Evaluation::default();
+        for row in 0..batch.rows() {
+            self.row(batch, row, &mut evaluation);
+        }
+        evaluation.matches.sort_unstable();
+        evaluation.blind.sort_unstable();
+        self.effort.rows += batch.rows() as u64;
+        evaluation
+    }
+
+    /// How far rows had to go so far.
+    #[must_use]
+    pub fn effort(&self) -> Effort {
+        self.effort
+    }
+
+    fn row(&mut self, batch: &EventBatch, row: usize, evaluation: &mut Evaluation) {
+        let mut known = RowValues::new();
+        let is_odd = batch.is_odd(row) || !self.by_situation(batch, row, &mut known, evaluation);
+        if is_odd {
+            self.open.clear();
+            self.open.extend(0..self.plan.expressions.len());
+        }
+        if !self.open.is_empty() {
+            let known = (!is_odd).then_some(&mut known);
+            self.by_document(batch, row, known, evaluation);
+        }
+    }
+
+    /// Goes as far as possible without a document, and leaves in `open` the rules that need one. False if not even the
+    /// columns can be relied on.
+    fn by_situation(
+        &mut self,
+        batch: &EventBatch,
+        row: usize,
+        known: &mut RowValues,
+        evaluation: &mut Evaluation,
+    ) -> bool {
+        let (plan, values) = (self.plan, &mut self.values);
+        let Some(situation) = self.situations.find(plan, values, batch, row, known) else {
+            return false;
         };
-        Self {
-            yes: of(truth == Truth::True),
-            maybe: of(truth != Truth::False),
+        for (rule, truth) in &situation.decided {
+            evaluation.add(row, *rule, *truth);
         }
+        self.open.clear();
+        if situation.open.is_empty() {
+            return true;
+        }
+        self.effort.open += 1;
+        let mut cells = Cells {
+            plan,
+            values,
+            known,
+            batch,
+            row,
+        };
+        self.open.extend(0..situation.open.len());
+        narrow(&mut self.open, situation, evaluation, row, |test| {
+            cells.bounds(test)
+        });
+        if !self.open.is_empty() && situation.bodies.any() {
+            let screens = &mut self.screens;
+            if let Some(bodies) = cells.bodies(situation, screens) {
+                self.effort.screened += 1;
+                narrow(&mut self.open, situation, evaluation, row, |test| {
+                    cells.bounds_with(test, bodies, screens)
+                });
+            }
+        }
+        for number in &mut self.open {
+            *number = situation.open[*number].0;
+        }
+        true
     }
 
-    fn at(&self, row: usize) -> Truth {
-        if self.yes.value(row) {
-            Truth::True
-        } else if self.maybe.value(row) {
-            Truth::Unknown
-        } else {
-            Truth::False
+    /// The truth of what is left, by the event as a document.
+    fn by_document(
+        &mut self,
+        batch: &EventBatch,
+        row: usize,
+        mut known: Option<&mut RowValues>,
+        evaluation: &mut Evaluation,
+    ) {
+        let Ok(event) = batch.event(row) else {
+            return;
+        };
+        self.effort.parsed += 1;
+        let (plan, values, truths) = (self.plan, &mut self.values, &mut self.truths);
+        truths.clear();
+        truths.resize(plan.tests.len(), None);
+        let mut truth = |test: usize| {
+            let by_columns = known.as_deref_mut().and_then(|known| {
+                let mut cells = Cells {
+                    plan,
+                    values,
+                    known,
+                    batch,
+                    row,
+                };
+                cells.bounds(test).known()
+            });
+            by_columns.unwrap_or_else(|| plan.tests[test].leaf.evaluate(Scope::Event(&event)))
+        };
+        for rule in &self.open {
+            let expression = &plan.expressions[*rule];
+            let bounds = expression
+                .bounds(&mut |test| (*truths[test].get_or_insert_with(|| truth(test))).into());
+            evaluation.add(row, *rule, bounds.most);
         }
     }
 }
 
-impl Expression {
-    /// The verdict for every row as far as columns tell; a dear leaf is unknown.
-    fn over_columns(&self, bits: &[Option<Tri>], rows: usize) -> Tri {
-        match self {
-            Self::Leaf(index) => bits[*index]
-                .clone()
-                .unwrap_or_else(|| Tri::constant(Truth::Unknown, rows)),
-            Self::Not(inner) => {
-                let inner = inner.over_columns(bits, rows);
-                Tri {
-                    yes: !&inner.maybe,
-                    maybe: !&inner.yes,
-                }
+/// Keeps of the numbers in `open` those whose rules are not decided by `test`.
+fn narrow(
+    open: &mut Vec<usize>,
+    situation: &Situation,
+    evaluation: &mut Evaluation,
+    row: usize,
+    mut test: impl FnMut(usize) -> Bounds,
+) {
+    open.retain(|number| {
+        let (rule, expression) = &situation.open[*number];
+        let truth = expression.bounds(&mut test).known();
+        if let Some(truth) = truth {
+            evaluation.add(row, *rule, truth);
+        }
+        truth.is_none()
+    });
+}
+
+/// The columns of one row, as tests ask for them.
+struct Cells<'a> {
+    plan: &'a Plan,
+    values: &'a mut Values,
+    known: &'a mut RowValues,
+    batch: &'a EventBatch,
+    row: usize,
+}
+
+impl Cells<'_> {
+    /// The truth of a test as far as columns tell.
+    fn bounds(&mut self, test: usize) -> Bounds {
+        match &self.plan.tests[test].reads {
+            Reads::Group { group, slot } => {
+                self.values
+                    .test(self.plan, (*group, *slot), self.batch, self.row, self.known)
             }
-            Self::And(parts) => parts
-                .iter()
-                .fold(Tri::constant(Truth::True, rows), |all, part| {
-                    let part = part.over_columns(bits, rows);
-                    Tri {
-                        yes: &all.yes & &part.yes,
-                        maybe: &all.maybe & &part.maybe,
-                    }
-                }),
-            Self::Or(parts) => parts
-                .iter()
-                .fold(Tri::constant(Truth::False, rows), |any, part| {
-                    let part = part.over_columns(bits, rows);
-                    Tri {
-                        yes: &any.yes | &part.yes,
-                        maybe: &any.maybe | &part.maybe,
-                    }
-                }),
+            Reads::Text(column, check) => match self.batch.slice(*column, self.row) {
+                None => check.of_absent().into(),
+                Some(text) if text.starts_with(b"\"") => {
+                    Scalar::of_json(text).map_or(Bounds::ANY, |text| check.of_scalar(&text).into())
+                }
+                Some(_) => Bounds::ANY,
+            },
+            Reads::Body(..) | Reads::Document => Bounds::ANY,
         }
     }
 
-    /// The verdict for one row.
-    fn over_leaves(&self, leaf: &mut impl FnMut(usize) -> Truth) -> Truth {
-        match self {
-            Self::Leaf(index) => leaf(*index),
-            Self::Not(inner) => !inner.over_leaves(leaf),
-            Self::And(parts) => matcher::least(parts.iter().map(|part| part.over_leaves(leaf))),
-            Self::Or(parts) => matcher::most(parts.iter().map(|part| part.over_leaves(leaf))),
+    fn bounds_with(&mut self, test: usize, bodies: Bodies, screens: &Screens) -> Bounds {
+        match &self.plan.tests[test].reads {
+            Reads::Body(place, hint) => bodies.bounds(*place, hint, screens),
+            _ => self.bounds(test),
         }
     }
 
-    fn is_cheap(&self, leaves: &[PlannedLeaf]) -> bool {
-        match self {
-            Self::Leaf(index) => leaves[*index].group.is_some(),
-            Self::Not(inner) => inner.is_cheap(leaves),
-            Self::And(parts) | Self::Or(parts) => parts.iter().all(|part| part.is_cheap(leaves)),
-        }
+    /// Looks through the bodies; `None` if it cannot be said what they would be.
+    fn bodies(&mut self, situation: &Situation, screens: &mut Screens) -> Option<Bodies> {
+        let succeeded = match self.bounds(Plan::SUCCESS).known()? {
+            Truth::True => Some(true),
+            Truth::False => Some(false),
+            Truth::Unknown => None,
+        };
+        let (plan, batch, row) = (self.plan, self.batch, self.row);
+        Some(Bodies::screen(
+            plan, situation, succeeded, screens, batch, row,
+        ))
     }
 }

@@ -8,7 +8,9 @@
 //! Grammar that matters for framing is checked (a key, a colon, a value, a comma); bytes after the closing bracket are the
 //! caller's to judge, by [`Members::end`].
 
+mod blocks;
 mod skip;
+pub(crate) mod walk;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -90,6 +92,18 @@ pub fn string(raw: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
+/// Whether the value is a string that means what is written: no escapes, no control characters.
+pub(crate) fn is_plain_string(value: &[u8]) -> bool {
+    let inner = value
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""));
+    inner.is_some_and(|inner| {
+        !inner
+            .iter()
+            .any(|byte| matches!(byte, ..0x20 | b'\\' | b'"'))
+    })
+}
+
 /// Whether the value can be read as a document: by what the parser of documents accepts, without building one.
 pub(crate) fn is_readable(value: &[u8]) -> bool {
     string(value).is_some() || serde_json::from_slice::<Readable>(value).is_ok()
@@ -159,13 +173,20 @@ impl<'a> Members<'a> {
             return Ok(None);
         }
         let begin = self.cursor.at;
-        let raw_key = self.cursor.string().map_err(|fault| fault.begin(begin))?;
-        let key = string(raw_key).ok_or(Fault::Syntax { at: begin })?;
+        let key = match self.cursor.plain_key() {
+            Some(key) => Cow::Borrowed(key),
+            None => self.key(begin)?,
+        };
         self.cursor
             .expect(b':')
             .map_err(|fault| fault.begin(begin))?;
         let value = self.cursor.value().map_err(|fault| fault.begin(begin))?;
         Ok(Some((key, value)))
+    }
+
+    fn key(&mut self, begin: usize) -> Result<Cow<'a, str>, Fault> {
+        let raw = self.cursor.string().map_err(|fault| fault.begin(begin))?;
+        string(raw).ok_or(Fault::Syntax { at: begin })
     }
 }
 
@@ -295,6 +316,23 @@ impl<'a> Cursor<'a> {
             _ => return Err(Fault::Syntax { at: begin }),
         }
         Ok(&self.bytes[begin..self.at])
+    }
+
+    /// The key at the cursor, if it is plain ASCII, as nearly all are; else the cursor stays.
+    #[inline]
+    #[allow(
+        unsafe_code,
+        reason = "the one call below is proven; the check costs as much as finding the key"
+    )]
+    fn plain_key(&mut self) -> Option<&'a str> {
+        let rest = self.bytes.get(self.at..)?.strip_prefix(b"\"")?;
+        let length = rest
+            .iter()
+            .position(|byte| !matches!(byte, b' '..=b'!' | b'#'..=b'[' | b']'..=b'~'))?;
+        let key = rest.get(..length).filter(|_| rest[length] == b'"')?;
+        self.at += length + 2;
+        // SAFETY: every byte of the key is one of those matched above, all ASCII, which is UTF-8.
+        Some(unsafe { std::str::from_utf8_unchecked(key) })
     }
 
     /// The string at the cursor with its quotes.

@@ -23,6 +23,7 @@ pub mod truth;
 
 pub mod batch;
 pub mod bundled;
+mod columns;
 pub mod engine;
 pub mod limits;
 mod matcher;

@@ -7,3 +7,21 @@ pub const FIELD_BYTES_FREE: usize = 256 << 10;
 /// 1.5 MiB of JSON (etcd's limit) and weighs a few MiB; a list of the whole cluster, or a body made to exhaust memory, weighs
 /// gigabytes, and views copy what they read. Above the bound the field is unavailable, and `event.truncated` says so.
 pub const FIELD_WEIGHT_MAX: usize = 32 << 20;
+
+/// The longest text of a column that the engine remembers. Longer ones (messages of failed requests, foreign annotations)
+/// hardly repeat; they are judged each time.
+pub const VALUE_BYTES_MAX: usize = 4 << 10;
+
+/// Distinct texts of one column that are remembered over batches. A cluster has some thousand users, clients and
+/// addresses; beyond the bound everything remembered is forgotten, which costs judging it anew and nothing else.
+pub const DICTIONARY_VALUES_MAX: usize = 64 << 10;
+
+/// Bytes of such texts per column, for the same reason.
+pub const DICTIONARY_BYTES_MAX: usize = 4 << 20;
+
+/// Verdicts on distinct values that are remembered in all, one byte each.
+pub const VERDICTS_MAX: usize = 16 << 20;
+
+/// Distinct combinations of verb, resource and what else stands in every event for which the rules that are left are
+/// remembered.
+pub const SITUATIONS_MAX: usize = 4 << 10;

@@ -6,10 +6,12 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use aho_corasick::AhoCorasick;
 use memchr::memmem;
 use serde_json::Value;
 
 use crate::event::{Event, Field};
+use crate::json;
 use crate::path::{FieldPath, Found};
 use crate::scalar;
 use crate::sigma::ast::{
@@ -17,6 +19,9 @@ use crate::sigma::ast::{
     Quantifier, Relation, Search, Test, ValueTest,
 };
 use crate::truth::Truth;
+
+/// Fewer words are found faster one by one.
+const WORDS_MIN: usize = 4;
 
 /// A compiled leaf of a rule: one field, one array block, or keywords.
 #[derive(Debug)]
@@ -49,6 +54,8 @@ pub(crate) enum Check {
 #[derive(Debug)]
 pub(crate) enum ValueCheck {
     Text(Text),
+    /// Any of these words, with or without regard to case.
+    Words(bool, Box<AhoCorasick>),
     Reference(FieldRef),
     OneOf(Vec<Self>),
     Other(ValueTest),
@@ -81,18 +88,53 @@ pub(crate) enum Scope<'a> {
 /// A scalar's text, folded at most once.
 struct Folded<'a> {
     text: Cow<'a, str>,
-    lower: OnceCell<String>,
+    /// `None` inside if the text is in lower case already.
+    lower: OnceCell<Option<String>>,
+}
+
+/// A scalar as tests see it.
+pub(crate) struct Scalar<'a> {
+    number: Option<f64>,
+    text: Folded<'a>,
+}
+
+impl<'a> Scalar<'a> {
+    /// `None` for null, objects and arrays.
+    fn of(value: &'a Value) -> Option<Self> {
+        Some(Self {
+            number: value.as_f64(),
+            text: folded(value)?,
+        })
+    }
+
+    /// The scalar that a JSON text is; `None` also if it is none, or not valid.
+    pub(crate) fn of_json(text: &'a [u8]) -> Option<Self> {
+        let (number, text) = if text.starts_with(b"\"") {
+            (None, json::string(text)?)
+        } else {
+            let value: Value = serde_json::from_slice(text).ok()?;
+            let text = scalar::text(&value)?.into_owned();
+            (value.as_f64(), Cow::Owned(text))
+        };
+        let lower = OnceCell::new();
+        Some(Self {
+            number,
+            text: Folded { text, lower },
+        })
+    }
 }
 
 impl Folded<'_> {
     fn lower(&self) -> &str {
-        let plain =
-            self.text.is_ascii() && !self.text.bytes().any(|byte| byte.is_ascii_uppercase());
-        if plain {
-            &self.text
-        } else {
-            self.lower.get_or_init(|| scalar::fold(&self.text))
-        }
+        let fold = || {
+            let is_upper = |byte: u8| !byte.is_ascii() || byte.is_ascii_uppercase();
+            let folds = self.text.bytes().any(is_upper);
+            folds.then(|| scalar::fold(&self.text))
+        };
+        self.lower
+            .get_or_init(fold)
+            .as_deref()
+            .unwrap_or(&self.text)
     }
 }
 
@@ -244,7 +286,7 @@ pub(crate) fn most(truths: impl Iterator<Item = Truth>) -> Truth {
 }
 
 impl Check {
-    fn new(test: &Test) -> Self {
+    pub(crate) fn new(test: &Test) -> Self {
         match test {
             Test::Null => Self::Null,
             Test::Exists(wanted) => Self::Exists(*wanted),
@@ -255,8 +297,46 @@ impl Check {
             } => Self::Values {
                 all: *all,
                 negated: *negated,
-                values: values.iter().map(ValueCheck::new).collect(),
+                values: if *all {
+                    values.iter().map(ValueCheck::new).collect()
+                } else {
+                    ValueCheck::any(values)
+                },
             },
+        }
+    }
+
+    /// The verdict on a field that has just this one value. A reference to another field is never true here.
+    pub(crate) fn of_scalar(&self, scalar: &Scalar<'_>) -> Truth {
+        match self {
+            Self::Null => Truth::False,
+            Self::Exists(wanted) => (*wanted).into(),
+            Self::Values {
+                all,
+                negated,
+                values,
+            } => {
+                let truths = values.iter().map(|check| check.evaluate(scalar, None));
+                let truth = if *all { least(truths) } else { most(truths) };
+                if *negated { !truth } else { truth }
+            }
+        }
+    }
+
+    /// The verdict on a field that is not there.
+    pub(crate) fn of_absent(&self) -> Truth {
+        match self {
+            Self::Null => Truth::True,
+            Self::Exists(wanted) => (!wanted).into(),
+            Self::Values {
+                all,
+                negated,
+                values,
+            } => {
+                let nothing = values.iter().map(|_| Truth::False);
+                let truth = if *all { least(nothing) } else { most(nothing) };
+                if *negated { !truth } else { truth }
+            }
         }
     }
 
@@ -269,15 +349,12 @@ impl Check {
                 negated,
                 values,
             } => {
-                let scalars: Vec<_> = found
-                    .scalars()
-                    .filter_map(|value| Some((value, folded(value)?)))
-                    .collect();
+                let scalars: Vec<_> = found.scalars().filter_map(Scalar::of).collect();
                 let of_check = |check: &ValueCheck| {
                     most(
                         scalars
                             .iter()
-                            .map(|(value, text)| check.evaluate(value, text, scope)),
+                            .map(|scalar| check.evaluate(scalar, Some(scope))),
                     )
                 };
                 let truth = if *all {
@@ -299,6 +376,38 @@ fn folded(value: &Value) -> Option<Folded<'_>> {
 }
 
 impl ValueCheck {
+    /// Values of which one must match: many words to be contained are looked for in one pass.
+    fn any(values: &[ValueTest]) -> Vec<Self> {
+        let mut checks: Vec<_> = values.iter().map(Self::new).collect();
+        for cased in [true, false] {
+            let words: Vec<_> = checks
+                .iter()
+                .filter_map(|check| check.contained(cased))
+                .map(<[u8]>::to_vec)
+                .collect();
+            if words.len() < WORDS_MIN {
+                continue;
+            }
+            // Only too many words are refused: then they stay as they are.
+            if let Ok(words) = AhoCorasick::new(words) {
+                checks.retain(|check| check.contained(cased).is_none());
+                checks.push(Self::Words(cased, Box::new(words)));
+            }
+        }
+        checks
+    }
+
+    /// The word, if this looks for one anywhere in the text.
+    fn contained(&self, of_case: bool) -> Option<&[u8]> {
+        match self {
+            Self::Text(Text {
+                cased,
+                shape: Shape::Contains(finder),
+            }) if *cased == of_case => Some(finder.needle()),
+            _ => None,
+        }
+    }
+
     fn new(test: &ValueTest) -> Self {
         match test {
             ValueTest::Pattern(pattern) => Self::Text(Text::new(pattern)),
@@ -308,25 +417,35 @@ impl ValueCheck {
         }
     }
 
-    fn evaluate(&self, value: &Value, text: &Folded<'_>, scope: Scope<'_>) -> Truth {
+    fn evaluate(&self, scalar: &Scalar<'_>, scope: Option<Scope<'_>>) -> Truth {
         match self {
-            Self::Text(pattern) => pattern.matches(text).into(),
-            Self::Reference(reference) => refers(reference, text, scope),
-            Self::OneOf(forms) => most(forms.iter().map(|form| form.evaluate(value, text, scope))),
-            Self::Other(test) => other(test, value, &text.text).into(),
+            Self::Text(pattern) => pattern.matches(&scalar.text).into(),
+            Self::Words(cased, words) => {
+                let text = if *cased {
+                    &scalar.text.text
+                } else {
+                    scalar.text.lower()
+                };
+                words.is_match(text).into()
+            }
+            Self::Reference(reference) => {
+                scope.map_or(Truth::False, |scope| refers(reference, &scalar.text, scope))
+            }
+            Self::OneOf(forms) => most(forms.iter().map(|form| form.evaluate(scalar, scope))),
+            Self::Other(test) => other(test, scalar.number, &scalar.text.text).into(),
         }
     }
 }
 
-fn other(test: &ValueTest, value: &Value, text: &str) -> bool {
+fn other(test: &ValueTest, number: Option<f64>, text: &str) -> bool {
     match test {
         ValueTest::Regex(regex) => regex.regex.is_match(text.as_bytes()),
         ValueTest::Cidr(network) => text
             .parse()
             .is_ok_and(|address: std::net::IpAddr| network.contains(&address.to_canonical())),
-        ValueTest::Number(ordering, bound) => value
-            .as_f64()
-            .is_some_and(|number| ordering.holds(number, *bound)),
+        ValueTest::Number(ordering, bound) => {
+            number.is_some_and(|number| ordering.holds(number, *bound))
+        }
         ValueTest::Time(part, ordering, bound) => {
             scalar::time_part(text, *part).is_some_and(|found| ordering.holds(found, *bound))
         }

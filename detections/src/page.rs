@@ -243,7 +243,7 @@ fn engine(rules: &RuleSet, example: &Example, settings: &Arc<Settings>) -> Optio
     builder
         .push(example.json.as_bytes(), &Origin::default(), 0)
         .ok()?;
-    let evaluation = rules.evaluate(&builder.finish().ok()?);
+    let evaluation = rules.evaluate(&builder.finish());
     Some(
         match (evaluation.matches.is_empty(), evaluation.blind.is_empty()) {
             (false, _) => Truth::True,

@@ -107,6 +107,27 @@ impl FieldPath {
                 .all(|(segment, key)| segment.key == *key)
     }
 
+    /// The literal keys that a value at the end of the path may stand under, from the segment number `skip` on: the last
+    /// one, or several as one key with dots.
+    #[must_use]
+    pub fn last_keys(&self, skip: usize) -> Vec<String> {
+        let segments = self.segments.get(skip..).unwrap_or_default();
+        let joined = |start: usize| {
+            let keys: Vec<_> = segments[start..]
+                .iter()
+                .map(|segment| segment.key.as_str())
+                .collect();
+            keys.join(".")
+        };
+        (0..segments.len()).map(joined).collect()
+    }
+
+    /// Whether the path is these keys and nothing else.
+    #[must_use]
+    pub fn is(&self, keys: &[&str]) -> bool {
+        self.segments.len() == keys.len() && self.starts_with(keys) && !self.has_positions()
+    }
+
     /// Whether some segment picks a position.
     #[must_use]
     pub fn has_positions(&self) -> bool {

@@ -7,6 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
+use crate::json;
 use crate::sigma::ast::TimePart;
 
 /// The text that a scalar compares by: `403` equals `"403"`. `None` for null, objects and arrays.
@@ -67,6 +68,58 @@ pub fn micros(text: &str) -> Option<i64> {
     Some(utc.timestamp().as_microsecond())
 }
 
+/// The same of a JSON text, if it is a string. What API servers write is read without going through the calendar's library.
+pub(crate) fn micros_of_json(text: &[u8]) -> Option<i64> {
+    usual_micros(text).or_else(|| micros(&json::string(text)?))
+}
+
+/// `"2026-11-20T21:39:58.333744Z"`, and nothing else.
+fn usual_micros(text: &[u8]) -> Option<i64> {
+    let text: &[u8; 29] = text.try_into().ok()?;
+    let marks = [
+        (0, b'"'),
+        (5, b'-'),
+        (8, b'-'),
+        (11, b'T'),
+        (14, b':'),
+        (17, b':'),
+        (20, b'.'),
+        (27, b'Z'),
+        (28, b'"'),
+    ];
+    if marks.iter().any(|(at, mark)| text[*at] != *mark) {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        text[from..to].iter().try_fold(0_i64, |number, byte| {
+            byte.is_ascii_digit()
+                .then(|| number * 10 + i64::from(byte - b'0'))
+        })
+    };
+    let (year, month, day) = (number(1, 5)?, number(6, 8)?, number(9, 11)?);
+    let (hour, minute, second) = (number(12, 14)?, number(15, 17)?, number(18, 20)?);
+    // Days that not every month has, and leap seconds, are left to the library.
+    let is_usual = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=28).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60;
+    let seconds = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+    is_usual.then_some(seconds * 1_000_000 + number(21, 27)?)
+}
+
+/// Days since 1970-01-01 of a date in the proleptic Gregorian calendar. Years are counted from March on, so that the leap
+/// day comes last.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468
+}
+
 fn civil(text: &str) -> Option<DateTime> {
     match text.parse::<Timestamp>() {
         Ok(time) => Some(time.to_zoned(TimeZone::UTC).datetime()),
@@ -94,6 +147,31 @@ mod tests {
             assert!(
                 regex.is_ok_and(|regex| regex.is_match(letter.to_string().as_bytes())),
                 "{letter} {folded}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_short_way_of_reading_times_agrees_with_the_long_one() {
+        for year in [1970, 1972, 1999, 2000, 2026, 2100, 9999] {
+            for month in 1..=13 {
+                for day in 0..=32 {
+                    let text = format!("{year}-{month:02}-{day:02}T23:59:07.000123Z");
+                    let quoted = format!("\"{text}\"");
+                    assert_eq!(micros_of_json(quoted.as_bytes()), micros(&text), "{text}");
+                }
+            }
+        }
+        for text in [
+            "2026-11-20T24:00:00.000000Z",
+            "2026-11-20T23:60:00.000000Z",
+            "2026-11-20T23:00:60.000000Z",
+            "2026-11-20t23:00:00.00000aZ",
+        ] {
+            assert_eq!(
+                micros_of_json(format!("\"{text}\"").as_bytes()),
+                micros(text),
+                "{text}"
             );
         }
     }

@@ -52,3 +52,62 @@ impl Truth {
         }
     }
 }
+
+/// What is known of a truth that has not been looked at yet: it lies between two, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) least: Truth,
+    pub(crate) most: Truth,
+}
+
+impl Bounds {
+    /// Nothing is known.
+    pub(crate) const ANY: Self = Self {
+        least: Truth::False,
+        most: Truth::True,
+    };
+
+    pub(crate) const FALSE: Self = Self {
+        least: Truth::False,
+        most: Truth::False,
+    };
+
+    /// The truth, if only one is left.
+    pub(crate) fn known(self) -> Option<Truth> {
+        (self.least == self.most).then_some(self.least)
+    }
+
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            least: self.least.min(other.least),
+            most: self.most.min(other.most),
+        }
+    }
+
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            least: self.least.max(other.least),
+            most: self.most.max(other.most),
+        }
+    }
+}
+
+impl From<Truth> for Bounds {
+    fn from(truth: Truth) -> Self {
+        Self {
+            least: truth,
+            most: truth,
+        }
+    }
+}
+
+impl Not for Bounds {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        Self {
+            least: !self.most,
+            most: !self.least,
+        }
+    }
+}

@@ -48,7 +48,7 @@ fn survive(bytes: &[u8]) {
             assert_eq!(builder.rows(), rows + usize::from(pushed.is_ok()));
         }
     }
-    let batch = builder.finish().unwrap();
+    let batch = builder.finish();
     let verdicts = common::verdicts(&RULES.evaluate(&batch), batch.rows(), RULES.rules().len());
     for (row, verdicts) in verdicts.iter().enumerate() {
         let event = batch.event(row).unwrap();
@@ -251,7 +251,7 @@ fn very_deep_rules() {
 
 #[test]
 fn an_empty_batch() {
-    let batch = BatchBuilder::new(Arc::default()).finish().unwrap();
+    let batch = BatchBuilder::new(Arc::default()).finish();
     assert_eq!(
         RULES.evaluate(&batch),
         detections::engine::Evaluation::default()
@@ -275,7 +275,7 @@ fn heavy_fields_mean_the_same_to_both_evaluators() {
         let raw = format!(r#"{{"stage":"ResponseComplete","verb":"create",{field}}}"#);
         let mut builder = BatchBuilder::new(settings.clone());
         builder.push(raw.as_bytes(), &Origin::default(), 0).unwrap();
-        let evaluation = rules.evaluate(&builder.finish().unwrap());
+        let evaluation = rules.evaluate(&builder.finish());
         let event = Event::parse(raw.as_bytes(), Origin::default(), settings.clone()).unwrap();
         assert_eq!(
             reference::evaluate(&rules.rules()[0], &event),

@@ -6,7 +6,7 @@ use detections::batch::{BatchBuilder, EventBatch};
 use detections::event::{NotAnEvent, Settings};
 
 use crate::decode::RawEvent;
-use crate::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
+use crate::limits::{BATCH_BYTES_KEPT, BATCH_BYTES_MAX, BATCH_ROWS_MAX};
 
 /// Collects events of one input and cuts batches.
 #[derive(Debug)]
@@ -28,8 +28,16 @@ impl Batcher {
     /// # Errors
     /// If the bytes are no event after all.
     pub fn push(&mut self, event: &RawEvent<'_>) -> Result<Option<i64>, NotAnEvent> {
-        self.builder
-            .push(event.bytes, &event.origin, event.offset)?;
+        match &event.columns {
+            Some(columns) => {
+                let origin = event.origin.clone();
+                self.builder
+                    .push_scanned(event.bytes, columns, origin, event.offset);
+            }
+            None => self
+                .builder
+                .push(event.bytes, &event.origin, event.offset)?,
+        }
         Ok(self.builder.last_time())
     }
 
@@ -45,14 +53,12 @@ impl Batcher {
     }
 
     /// The batch, if there is anything in it.
-    ///
-    /// # Panics
-    /// If the builder made a slice outside its own block, which would be a bug; losing the batch silently would be worse.
     pub fn cut(&mut self) -> Option<EventBatch> {
-        if self.builder.rows() == 0 {
-            return None;
-        }
-        let batch = self.builder.finish();
-        Some(batch.expect("the batch builder made a slice outside its block"))
+        (self.builder.rows() > 0).then(|| self.builder.finish())
+    }
+
+    /// Takes the memory of a batch that is done with.
+    pub fn reclaim(&mut self, batch: EventBatch) {
+        self.builder.reclaim(batch, BATCH_BYTES_KEPT);
     }
 }

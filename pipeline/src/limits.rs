@@ -1,11 +1,14 @@
 //! The bounds of this crate, each with its reason. Reaching one is counted, never silent.
 
-/// Events per batch. Larger batches do not fit the second-level cache with their columns; smaller ones repeat the cost of
-/// dictionaries and bit maps too often.
-pub const BATCH_ROWS_MAX: usize = 4096;
+/// Events per batch: as many as small events need to make the cost of a batch vanish.
+pub const BATCH_ROWS_MAX: usize = 1024;
 
-/// Bytes of raw events per batch. Bounds memory where single events are megabytes.
-pub const BATCH_BYTES_MAX: usize = 8 << 20;
+/// Bytes of raw events per batch. An event is judged soon after it was copied into the batch; so much stays in the
+/// second-level cache until then.
+pub const BATCH_BYTES_MAX: usize = 512 << 10;
+
+/// Bytes that a batch keeps for the next one: a full batch and an event of the usual size beyond it.
+pub const BATCH_BYTES_KEPT: usize = 2 << 20;
 
 /// Events whose byte-equal repeats are recognised, newest last. An API server repeats a whole batch of 400 within minutes;
 /// a million events are minutes at the highest rate and cost 32 MiB.

@@ -3,9 +3,11 @@
 //! The API server sends a whole batch again when an answer got lost, and an analyst's files overlap. Only equal bytes are a
 //! repeat: an audit id is chosen by the client, who could hide one request behind another's.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::limits::REPEATS_WINDOW;
@@ -15,7 +17,8 @@ use crate::limits::REPEATS_WINDOW;
 #[derive(Debug)]
 pub struct Repeats {
     seed: u64,
-    known: HashSet<u128>,
+    /// The hashes are their own hashes.
+    known: HashTable<u128>,
     order: VecDeque<u128>,
 }
 
@@ -23,7 +26,7 @@ impl Default for Repeats {
     fn default() -> Self {
         Self {
             seed: RandomState::new().hash_one(0_u8),
-            known: HashSet::new(),
+            known: HashTable::new(),
             order: VecDeque::new(),
         }
     }
@@ -34,17 +37,29 @@ impl Repeats {
     pub fn is_repeat(&mut self, cluster: &str, bytes: &[u8]) -> bool {
         let seed = xxh3_64_with_seed(cluster.as_bytes(), self.seed);
         let hash = xxh3_128_with_seed(bytes, seed);
-        if !self.known.insert(hash) {
+        let entry = self
+            .known
+            .entry(low_half(&hash), |known| *known == hash, low_half);
+        let Entry::Vacant(place) = entry else {
             return true;
-        }
+        };
+        place.insert(hash);
         self.order.push_back(hash);
         if self.order.len() > REPEATS_WINDOW
             && let Some(oldest) = self.order.pop_front()
+            && let Ok(entry) = self
+                .known
+                .find_entry(low_half(&oldest), |known| *known == oldest)
         {
-            self.known.remove(&oldest);
+            entry.remove();
         }
         false
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+fn low_half(hash: &u128) -> u64 {
+    *hash as u64
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use detections::batch::EventBatch;
+use detections::engine::Evaluator;
 use detections::event::Settings;
 use detections::sigma::ast::Rule;
 
@@ -50,6 +51,7 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Pipeline<'a> {
     catalog: &'a Catalog,
+    evaluator: Evaluator<'a>,
     options: Options,
     batcher: Batcher,
     repeats: Repeats,
@@ -78,6 +80,7 @@ impl<'a> Pipeline<'a> {
         let rules = catalog.set.rules().iter().map(traits).collect();
         Self {
             catalog,
+            evaluator: catalog.set.evaluator(),
             batcher: Batcher::new(options.settings.clone()),
             repeats: Repeats::default(),
             acts: Acts::new(options.window_us, rules),
@@ -137,6 +140,7 @@ impl<'a> Pipeline<'a> {
             .note_event(event.origin.envelope, event.origin.partial, time);
         if let Some(batch) = self.batcher.cut_if_full() {
             self.detect(&batch);
+            self.batcher.reclaim(batch);
         }
     }
 
@@ -166,7 +170,7 @@ impl<'a> Pipeline<'a> {
     }
 
     fn detect(&mut self, batch: &EventBatch) {
-        let evaluation = self.catalog.set.evaluate(batch);
+        let evaluation = self.evaluator.evaluate(batch);
         for blind in &evaluation.blind {
             let envelope = batch.envelope(blind.row).as_str();
             *self

@@ -12,6 +12,7 @@ mod outcome;
 mod patch;
 mod pod;
 mod rbac;
+pub(crate) mod shown;
 mod source;
 mod touched;
 mod uri;

@@ -95,7 +95,7 @@ fn fits(event: &Event, body: &Value) -> bool {
     }
     if event
         .text(&["objectRef", "resource"])
-        .is_some_and(|resource| is_plural(resource, kind))
+        .is_some_and(|resource| names(resource, kind))
     {
         return true;
     }
@@ -114,6 +114,11 @@ fn fits(event: &Event, body: &Value) -> bool {
         || (group.is_some()
             && group == own_group.map(|(group, _)| group)
             && !kind.ends_with("List"))
+}
+
+/// Whether a kind is that of a resource, and no answer about it.
+pub(super) fn names(resource: &str, kind: &str) -> bool {
+    !META_KINDS.contains(&kind) && is_plural(resource, kind)
 }
 
 /// Whether a resource's name is the plural of a kind, by the rules that Kubernetes' own names

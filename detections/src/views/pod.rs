@@ -63,13 +63,15 @@ pub(super) fn pod_of_change(event: &Event) -> View {
 fn without_object(event: &Event, view: &View) -> View {
     let is_hidden = view.blind.iter().any(|key| matches!(*key, "" | "object"));
     let resource = event.text(&["objectRef", "resource"]);
-    let may_have_pod =
-        resource.is_none_or(|resource| PLACES.iter().any(|(name, _)| *name == resource));
-    if is_hidden && may_have_pod {
+    if is_hidden && may_have_pod(resource) {
         View::unavailable()
     } else {
         View::absent()
     }
+}
+
+pub(super) fn may_have_pod(resource: Option<&str>) -> bool {
+    resource.is_none_or(|resource| PLACES.iter().any(|(name, _)| *name == resource))
 }
 
 /// Where the pod lives: known for what Kubernetes itself runs, else told by the object's shape.

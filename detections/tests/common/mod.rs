@@ -89,7 +89,7 @@ pub(crate) fn batch(events: &[(&str, Origin)]) -> EventBatch {
     for (event, origin) in events {
         builder.push(event.as_bytes(), origin, 0).unwrap();
     }
-    builder.finish().unwrap()
+    builder.finish()
 }
 
 /// The verdict on an event, which both evaluators must share.

@@ -25,6 +25,9 @@ pub const BUFFER_BYTES: usize = 2 * 1024 * 1024;
 /// 64 KiB: the least room for a read. With less left, the rest of the buffer is moved to its front.
 pub const READ_BYTES_MIN: usize = 64 * 1024;
 
+/// 256 KiB: the most that is read at once, so that what was read is still in the second-level cache when it is framed.
+pub const READ_BYTES_MAX: usize = 256 * 1024;
+
 /// Containers inside containers: an array of Event Hubs batches is two, stored posts are two. More
 /// are hostile, and each level costs another scan of its bytes.
 pub const LEVELS_MAX: usize = 4;

@@ -30,9 +30,11 @@ mod reason;
 use std::io::{self, Read};
 use std::sync::Arc;
 
+use detections::batch::Columns;
 use detections::event::{Envelope, Origin};
 
 use self::envelope::{Record, Verdict, Workspace, Wrapping};
+use self::framing::shape::Shape;
 use self::framing::{Frame, Framer, Skipped};
 use self::limits::NESTING_MAX;
 pub use self::reason::{IgnoredReason, RejectReason};
@@ -53,6 +55,8 @@ pub enum Item<'a> {
 pub struct RawEvent<'a> {
     /// The event as JSON; its bodies are not checked.
     pub bytes: &'a [u8],
+    /// Where its columns are, if that was found out on the way.
+    pub columns: Option<Columns>,
     /// What is known besides the bytes.
     pub origin: Origin,
     /// Where the record starts in the (decompressed) stream; for an event inside of a text, where
@@ -216,9 +220,13 @@ impl<R: Read> Decoder<R> {
         match verdict {
             Verdict::Native(length, wrapping) => {
                 let bytes = self.bytes(depth, &frame.truncated(length));
+                let origin = self.origin(wrapping, depth);
+                // The columns of an event that was cut reach as far as the fault, if at all.
+                let columns = (!origin.partial).then(|| self.shape(depth).columns);
                 Item::Event(RawEvent {
                     bytes,
-                    origin: self.origin(wrapping, depth),
+                    columns,
+                    origin,
                     offset,
                 })
             }
@@ -226,6 +234,7 @@ impl<R: Read> Decoder<R> {
                 let bytes = &self.workspace.scratch;
                 Item::Event(RawEvent {
                     bytes,
+                    columns: None,
                     origin: self.origin(wrapping, depth),
                     offset,
                 })
@@ -261,6 +270,11 @@ impl<R: Read> Decoder<R> {
         self.texts.get(depth.checked_sub(1)?)
     }
 
+    fn shape(&self, depth: usize) -> &Shape {
+        self.text(depth)
+            .map_or_else(|| self.framer.shape(), |text| text.framer.shape())
+    }
+
     fn bytes(&self, depth: usize, frame: &Frame) -> &[u8] {
         self.text(depth)
             .map_or_else(|| self.framer.bytes(frame), |text| text.framer.bytes(frame))
@@ -275,6 +289,7 @@ fn judge<R>(framer: &Framer<R>, frame: &Frame, workspace: &mut Workspace) -> Ver
     envelope::judge(
         Record {
             frame,
+            shape: framer.shape(),
             bytes: framer.bytes(frame),
             context: framer.context(),
         },

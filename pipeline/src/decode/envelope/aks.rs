@@ -98,7 +98,7 @@ pub(super) fn judge(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     if !category.is_empty() && known(&AUDIT).is_none() {
         return Verdict::Rejected(RejectReason::NotAnAuditEvent);
     }
-    if record.frame.shape.keys.has(Key::AksColumn) && !record.frame.shape.mentions(Key::AzureLog) {
+    if record.shape.keys.has(Key::AksColumn) && !record.shape.mentions(Key::AzureLog) {
         return columns(record, workspace);
     }
     log(record, workspace)
@@ -114,7 +114,7 @@ fn log(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     let Some(log) =
         first(&[inner, log_s, as_text]).filter(|log| log.is_string() || log.is_container())
     else {
-        let cut = record.frame.shape.fault.is_some();
+        let cut = record.shape.fault.is_some();
         return Verdict::Rejected(if cut {
             RejectReason::CutTooEarly
         } else {
@@ -211,7 +211,7 @@ fn columns(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     });
     document.close();
     Verdict::Written(Wrapping {
-        partial: record.frame.cut || record.frame.shape.fault.is_some(),
+        partial: record.frame.cut || record.shape.fault.is_some(),
         ..wrapping
     })
 }

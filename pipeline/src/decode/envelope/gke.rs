@@ -37,7 +37,7 @@ pub(super) fn judge(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
     let [payload, resource, split] = fields(record.bytes, &["protoPayload", "resource", "split"]);
     let [service, method, name] =
         fields_of(payload, &["serviceName", "methodName", "resourceName"]);
-    let cut = record.frame.cut || record.frame.shape.fault.is_some();
+    let cut = record.frame.cut || record.shape.fault.is_some();
     let service = service.and_then(Raw::text);
     let method = method.and_then(Raw::text);
     let name = name.and_then(Raw::text);

@@ -57,6 +57,7 @@ pub(super) enum Verdict {
 #[derive(Clone, Copy)]
 pub(super) struct Record<'a> {
     pub(super) frame: &'a Frame,
+    pub(super) shape: &'a Shape,
     pub(super) bytes: &'a [u8],
     pub(super) context: &'a Context,
 }
@@ -103,7 +104,7 @@ pub(super) fn judge(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
         bytes: record.bytes.get(..valid).unwrap_or_default(),
         ..record
     };
-    if let Some(Fault::Syntax { at }) = record.frame.shape.fault {
+    if let Some(Fault::Syntax { at }) = record.shape.fault {
         return Verdict::Rejected(RejectReason::MalformedJson { offset: at as u64 });
     }
     judge_object(record, workspace)
@@ -119,6 +120,10 @@ fn junk(bytes: &[u8]) -> RejectReason {
 
 /// How much of the record is valid: all of it, but for a character that a cut went through.
 fn valid_prefix(record: Record<'_>) -> Option<usize> {
+    // Nearly all records are valid, and this finds that out several times as fast as the standard library.
+    if simdutf8::basic::from_utf8(record.bytes).is_ok() {
+        return Some(record.bytes.len());
+    }
     match std::str::from_utf8(record.bytes) {
         Ok(_) => Some(record.bytes.len()),
         Err(error) if record.frame.cut && error.error_len().is_none() => Some(error.valid_up_to()),
@@ -127,7 +132,7 @@ fn valid_prefix(record: Record<'_>) -> Option<usize> {
 }
 
 fn judge_object(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
-    let shape = &record.frame.shape;
+    let shape = record.shape;
     if is_native(shape, record.context) {
         return native(record, workspace);
     }
@@ -174,7 +179,7 @@ fn is_native(shape: &Shape, context: &Context) -> bool {
 }
 
 fn native(record: Record<'_>, workspace: &mut Workspace) -> Verdict {
-    let shape = &record.frame.shape;
+    let shape = record.shape;
     let cut = record.frame.cut || shape.fault.is_some();
     if cut && !shape.keys.has(Key::Verb) && !shape.keys.has(Key::RequestUri) {
         return Verdict::Rejected(RejectReason::CutTooEarly);

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use crate::decode::limits::{BUFFER_BYTES, READ_BYTES_MIN};
+use crate::decode::limits::{BUFFER_BYTES, READ_BYTES_MAX, READ_BYTES_MIN};
 
 /// Reads ahead of a consumer who takes from the front. It grows only while a single record needs
 /// it.
@@ -39,6 +39,8 @@ impl<R: Read> Buffer<R> {
         }
         self.make_room();
         let room = self.bytes.get_mut(self.end..).unwrap_or_default();
+        let wanted = room.len().min(READ_BYTES_MAX);
+        let room = room.get_mut(..wanted).unwrap_or_default();
         loop {
             match self.reader.read(room) {
                 Ok(0) => break,

@@ -10,8 +10,8 @@ use crate::decode::limits::KEPT_BYTES_MAX;
 impl<R: Read> Framer<R> {
     /// Keeps the start of the record at hand, which is larger than we keep.
     pub(super) fn oversized(&mut self, scanner: Scanner) -> Step {
-        let shape = Shape::of(self.buffer.window(KEPT_BYTES_MAX));
-        let frame = self.frame(FrameKind::Object, KEPT_BYTES_MAX, shape, true);
+        self.look(KEPT_BYTES_MAX);
+        let frame = self.frame(FrameKind::Object, KEPT_BYTES_MAX, true);
         self.keep_start(Extent::Value(scanner));
         if self.in_tail() {
             self.levels.pop();
@@ -29,7 +29,8 @@ impl<R: Read> Framer<R> {
             if end.is_none() && length < KEPT_BYTES_MAX && self.buffer.fill() {
                 continue;
             }
-            let frame = self.frame(kind, end.unwrap_or(length), Shape::default(), false);
+            self.shape = Shape::default();
+            let frame = self.frame(kind, end.unwrap_or(length), false);
             let blank = self
                 .bytes(&frame)
                 .iter()

@@ -65,8 +65,8 @@ impl<R: Read> Framer<R> {
     }
 
     /// Where the list of the container starts, if this is a container that we open.
-    pub(super) fn opens(&mut self, shape: &Shape) -> Option<usize> {
-        let list = shape.list?;
+    pub(super) fn opens(&mut self) -> Option<usize> {
+        let list = self.shape.list?;
         if let Some(level) = self.levels.last().filter(|level| level.tail) {
             return (level.lists < LISTS_MAX).then_some(list);
         }
@@ -87,13 +87,14 @@ impl<R: Read> Framer<R> {
         let length = self
             .line_length(EVENT_LIST_HEADER_BYTES)
             .unwrap_or(EVENT_LIST_HEADER_BYTES);
-        let shape = Shape::of(self.buffer.window(length));
-        let list = self.opens(&shape).filter(|_| shape.api == Api::Audit)?;
-        Some(self.open_list(&shape, list, length))
+        self.look(length);
+        let list = self.opens().filter(|_| self.shape.api == Api::Audit)?;
+        Some(self.open_list(list, length))
     }
 
-    pub(super) fn open_list(&mut self, shape: &Shape, list: usize, length: usize) -> Step {
-        let context = self.context().inside(shape, self.buffer.window(length));
+    pub(super) fn open_list(&mut self, list: usize, length: usize) -> Step {
+        let container = self.buffer.window(length);
+        let context = self.context().inside(&self.shape, container);
         self.broken_line |= memchr(b'\n', self.buffer.window(list)).is_some();
         self.consume(list + 1);
         match self.levels.last_mut().filter(|level| level.tail) {
@@ -114,7 +115,8 @@ impl<R: Read> Framer<R> {
 
     pub(super) fn close_list(&mut self) -> Step {
         let empty = self.levels.last().is_some_and(|level| level.elements == 0);
-        let frame = self.frame(FrameKind::EmptyList, 0, Shape::default(), false);
+        self.shape = Shape::default();
+        let frame = self.frame(FrameKind::EmptyList, 0, false);
         self.consume(1);
         if self.levels.last().is_some_and(|level| level.bare) {
             self.levels.pop();

@@ -72,7 +72,6 @@ pub struct Frame {
     pub cut: bool,
     /// The timestamp before the record.
     pub(crate) prefix: Option<Prefix>,
-    pub(crate) shape: Shape,
     at: usize,
     length: usize,
 }
@@ -96,6 +95,8 @@ pub struct Framer<R> {
     /// The context outside of any container.
     outside: Context,
     prefix: Option<Prefix>,
+    /// Of what was looked at last.
+    shape: Shape,
     /// The next line break: where it is, or up to where there is none.
     next_break: NextBreak,
     /// Where the current line starts.
@@ -145,6 +146,7 @@ impl<R: Read> Framer<R> {
             levels: Vec::new(),
             outside: Context::default(),
             prefix: None,
+            shape: Shape::default(),
             next_break: NextBreak::NotBefore(0),
             line_start: 0,
             broken_line: false,
@@ -306,14 +308,18 @@ impl<R: Read> Framer<R> {
         Scanner::new(self.layout == Layout::Lines)
     }
 
-    fn frame(&self, kind: FrameKind, length: usize, shape: Shape, cut: bool) -> Frame {
+    /// Looks at the object at hand, of which at most `limit` bytes are asked for.
+    fn look(&mut self, limit: usize) {
+        self.shape = Shape::of(self.buffer.window(limit));
+    }
+
+    fn frame(&self, kind: FrameKind, length: usize, cut: bool) -> Frame {
         let (at, offset) = (self.buffer.at(), self.buffer.offset());
         Frame {
             kind,
             offset,
             cut,
             prefix: self.prefix,
-            shape,
             at,
             length,
         }
@@ -360,6 +366,11 @@ impl<R> Framer<R> {
         self.buffer.slice(frame.at, frame.length)
     }
 
+    /// The outside of the last frame.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
     /// What the containers around the last frame say.
     pub(crate) fn context(&self) -> &Context {
         self.levels
@@ -383,7 +394,6 @@ impl Frame {
             offset: 0,
             cut: false,
             prefix: None,
-            shape: Shape::default(),
             at: 0,
             length: 0,
         }

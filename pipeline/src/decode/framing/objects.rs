@@ -19,21 +19,21 @@ impl<R: Read> Framer<R> {
         let mut limit = PROBE_BYTES;
         loop {
             let length = self.line_length(limit);
-            let record = self.buffer.window(length.unwrap_or(limit));
-            let shape = Shape::of(record);
-            let alone = record.trim_ascii_end() == b"{";
-            if let Some(list) = self.opens(&shape) {
-                return self.open_list(&shape, list, length.unwrap_or(limit));
+            self.look(length.unwrap_or(limit));
+            if let Some(list) = self.opens() {
+                return self.open_list(list, length.unwrap_or(limit));
             }
-            match (shape.fault, length) {
-                (None, _) => return self.whole(shape.end, shape),
+            let record = self.buffer.window(length.unwrap_or(limit));
+            let alone = || record.trim_ascii_end() == b"{";
+            match (self.shape.fault, length) {
+                (None, _) => return self.whole(self.shape.end),
                 (Some(Fault::Cut { .. }), None) if limit < RECORD_BYTES_MAX => limit *= 2,
                 (Some(_), None) => return self.scanned_object(),
-                (Some(_), Some(_)) if alone => {
+                (Some(_), Some(_)) if alone() => {
                     self.layout = Layout::Unknown;
                     return Step::Again;
                 }
-                (Some(_), Some(length)) => return self.cut(length, shape),
+                (Some(_), Some(length)) => return self.cut(length),
             }
         }
     }
@@ -59,9 +59,9 @@ impl<R: Read> Framer<R> {
                 }
                 continue;
             }
-            let shape = Shape::of(self.buffer.window(limit));
-            if let Some(list) = self.opens(&shape) {
-                return self.open_list(&shape, list, limit);
+            self.look(limit);
+            if let Some(list) = self.opens() {
+                return self.open_list(list, limit);
             }
             if limit >= RECORD_BYTES_MAX {
                 return self.oversized(scanner);
@@ -77,46 +77,47 @@ impl<R: Read> Framer<R> {
         if matches!(window.get(1), Some(b'\n' | b'\r')) {
             return None;
         }
-        let shape = Shape::of(window);
-        if shape.fault.is_some()
-            || memchr(b'\n', window.get(..shape.end).unwrap_or_default()).is_some()
+        self.shape = Shape::of(window);
+        let end = self.shape.end;
+        if self.shape.fault.is_some()
+            || memchr(b'\n', window.get(..end).unwrap_or_default()).is_some()
         {
             return None;
         }
-        Some(match self.opens(&shape) {
-            Some(list) => self.open_list(&shape, list, shape.end),
-            None => self.whole(shape.end, shape),
+        Some(match self.opens() {
+            Some(list) => self.open_list(list, end),
+            None => self.whole(end),
         })
     }
 
     /// A record whose end is known.
     fn region(&mut self, scanner: &Scanner, stop: Stop) -> Step {
-        let shape = Shape::of(self.buffer.window(scanner.at));
-        if let Some(list) = self.opens(&shape) {
-            return self.open_list(&shape, list, scanner.at);
+        self.look(scanner.at);
+        if let Some(list) = self.opens() {
+            return self.open_list(list, scanner.at);
         }
         self.broken_line |= scanner.broken_line;
         match stop {
-            Stop::Balanced => self.whole(scanner.at, shape),
-            Stop::Cut => self.cut(scanner.at, shape),
+            Stop::Balanced => self.whole(scanner.at),
+            Stop::Cut => self.cut(scanner.at),
         }
     }
 
-    fn whole(&mut self, length: usize, shape: Shape) -> Step {
+    fn whole(&mut self, length: usize) -> Step {
         let tail = self.in_tail();
         let kind = if tail {
             FrameKind::Junk
         } else {
             FrameKind::Object
         };
-        let frame = self.frame(kind, length, shape, false);
+        let frame = self.frame(kind, length, false);
         self.consume(length);
         if tail {
             self.levels.pop();
         }
         self.record_ended();
         // The tail of a container is no record, but one list too many must not be lost.
-        if tail && shape.list.is_none() {
+        if tail && self.shape.list.is_none() {
             Step::Again
         } else {
             Step::Frame(frame)
@@ -124,7 +125,7 @@ impl<R: Read> Framer<R> {
     }
 
     /// A record that ends with the line or the stream, not with its bracket.
-    fn cut(&mut self, length: usize, shape: Shape) -> Step {
+    fn cut(&mut self, length: usize) -> Step {
         if self.layout == Layout::Unknown && !self.broken_line && self.starts_line_behind(length) {
             self.layout = Layout::Lines;
         }
@@ -132,8 +133,7 @@ impl<R: Read> Framer<R> {
         let frame = self.frame(
             FrameKind::Object,
             length,
-            shape,
-            matches!(shape.fault, Some(Fault::Cut { .. })),
+            matches!(self.shape.fault, Some(Fault::Cut { .. })),
         );
         let tail = self.in_tail();
         self.consume(length);

@@ -4,6 +4,7 @@
 //! The pass checks the framing with the scanner that all later stages use, so they can trust it,
 //! and notes which well-known members are there, so that the envelope step need not look for them.
 
+use detections::batch::Columns;
 use detections::json::{self, Fault};
 
 use super::super::envelope::text::cut_member;
@@ -42,25 +43,25 @@ const LISTS: [&str; 5] = ["items", "records", "logEvents", "events", "value"];
 
 impl Key {
     fn of(name: &str) -> Option<Self> {
-        let key = match name {
-            "verb" => Self::Verb,
-            "user" => Self::User,
-            "objectRef" => Self::ObjectRef,
-            "requestURI" => Self::RequestUri,
-            "auditID" => Self::AuditId,
-            "stage" => Self::Stage,
-            "involvedObject" | "regarding" => Self::Involved,
-            "protoPayload" => Self::ProtoPayload,
-            "category" | "Category" => Self::Category,
-            "operationName" | "OperationName" => Self::OperationName,
-            "properties" | "log_s" => Self::AzureLog,
-            "AuditId" | "RequestUri" | "ObjectRef" | "Verb" => Self::AksColumn,
-            "message" | "@message" | "log" => Self::Message,
-            "tables" => Self::Tables,
-            "resourceId" | "ResourceId" | "_ResourceId" => Self::ResourceId,
-            "logGroup" => Self::LogGroup,
-            "logStream" => Self::LogStream,
-            "messageType" => Self::MessageType,
+        let key = match name.as_bytes() {
+            b"verb" => Self::Verb,
+            b"user" => Self::User,
+            b"objectRef" => Self::ObjectRef,
+            b"requestURI" => Self::RequestUri,
+            b"auditID" => Self::AuditId,
+            b"stage" => Self::Stage,
+            b"involvedObject" | b"regarding" => Self::Involved,
+            b"protoPayload" => Self::ProtoPayload,
+            b"category" | b"Category" => Self::Category,
+            b"operationName" | b"OperationName" => Self::OperationName,
+            b"properties" | b"log_s" => Self::AzureLog,
+            b"AuditId" | b"RequestUri" | b"ObjectRef" | b"Verb" => Self::AksColumn,
+            b"message" | b"@message" | b"log" => Self::Message,
+            b"tables" => Self::Tables,
+            b"resourceId" | b"ResourceId" | b"_ResourceId" => Self::ResourceId,
+            b"logGroup" => Self::LogGroup,
+            b"logStream" => Self::LogStream,
+            b"messageType" => Self::MessageType,
             _ => return None,
         };
         Some(key)
@@ -123,6 +124,8 @@ pub(crate) struct Shape {
     pub(crate) log_group: Option<Span>,
     pub(crate) log_stream: Option<Span>,
     pub(crate) message_type: Option<Span>,
+    /// Where the columns are, should the record be an event.
+    pub(crate) columns: Columns,
 }
 
 impl Shape {
@@ -157,6 +160,7 @@ impl Shape {
             _ => {}
         }
         let start = end.saturating_sub(value.len());
+        self.columns.note(name, value, start);
         if let Some(key) = Key::of(name) {
             self.keys.insert(key);
             self.note_span(key, value, (start, end));

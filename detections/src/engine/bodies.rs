@@ -1,0 +1,123 @@
+//! What the bodies of one row tell without being parsed.
+
+use super::hints::{Hint, Place};
+use super::plan::Plan;
+use super::screen::Screen;
+use super::situation::Situation;
+use crate::batch::{Column, EventBatch};
+use crate::truth::{Bounds, Truth};
+use crate::views::shown::{Body, Outline, Shown};
+
+/// The bodies of a row, screened as far as its open rules need it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bodies {
+    object: Shown,
+    pod: Shown,
+    request: Shown,
+    response: Shown,
+    /// The object is read from the request, for want of an answer.
+    object_is_request: bool,
+}
+
+/// What two walks found.
+#[derive(Debug, Default)]
+pub(super) struct Screens {
+    request: Screen,
+    response: Screen,
+}
+
+impl Bodies {
+    pub(super) fn screen(
+        plan: &Plan,
+        situation: &Situation,
+        succeeded: Option<bool>,
+        screens: &mut Screens,
+        batch: &EventBatch,
+        row: usize,
+    ) -> Self {
+        let (request, response) = (Column::RequestObject, Column::ResponseObject);
+        let needed = situation.bodies;
+        let object_is_request = Outline::is_read_from_request(succeeded);
+        let looked_at = |screen: &mut Screen, column, wanted| {
+            screen_body(plan, situation, screen, batch.slice(column, row), wanted)
+        };
+        let sent = looked_at(
+            &mut screens.request,
+            request,
+            needed.request || (needed.object && object_is_request),
+        );
+        let answer = looked_at(
+            &mut screens.response,
+            response,
+            needed.response || (needed.object && !object_is_request),
+        );
+        let object = situation.outline.object(succeeded, sent, answer);
+        Self {
+            object,
+            pod: situation.outline.pod(object),
+            request: shown(sent, batch, row, &[b"\"Request\"", b"\"RequestResponse\""]),
+            response: shown(answer, batch, row, &[b"\"RequestResponse\""]),
+            object_is_request,
+        }
+    }
+
+    /// The truth of a test of a body.
+    pub(super) fn bounds(self, place: Place, hint: &Hint, screens: &Screens) -> Bounds {
+        let (shown, from_request) = match place {
+            Place::Object => (self.object, self.object_is_request),
+            Place::Pod => (self.pod, self.object_is_request),
+            Place::Request => (self.request, true),
+            Place::Response => (self.response, false),
+        };
+        let screen = if from_request {
+            &screens.request
+        } else {
+            &screens.response
+        };
+        match shown {
+            Shown::Hidden => Truth::Unknown.into(),
+            Shown::Unclear => Bounds::ANY,
+            Shown::Yes if hint.may_hold(&screen.found) => Bounds::ANY,
+            Shown::Absent if *hint == Hint::Always => Bounds::ANY,
+            Shown::Yes | Shown::Absent => Bounds::FALSE,
+        }
+    }
+}
+
+fn screen_body<'a>(
+    plan: &Plan,
+    situation: &Situation,
+    screen: &mut Screen,
+    text: Option<&'a [u8]>,
+    wanted: bool,
+) -> Body<'a> {
+    match text {
+        None | Some(b"null") => Body::Missing,
+        Some(text) if wanted => screen.body(&plan.atoms, &situation.wanted, text),
+        Some(_) => Body::Unclear,
+    }
+}
+
+/// What is known of a body's own fields. `levels` are the audit levels that log it.
+fn shown(body: Body<'_>, batch: &EventBatch, row: usize, levels: &[&[u8]]) -> Shown {
+    match body {
+        Body::Readable(_) => return Shown::Yes,
+        Body::Unclear => return Shown::Unclear,
+        Body::Missing => {}
+    }
+    let text = |column| batch.slice(column, row).unwrap_or_default();
+    let (level, stage) = (text(Column::Level), text(Column::Stage));
+    let annotations = text(Column::Annotations);
+    let is_escaped = |text: &[u8]| memchr::memchr(b'\\', text).is_some();
+    if is_escaped(level) || is_escaped(stage) {
+        return Shown::Unclear;
+    }
+    if stage == b"\"RequestReceived\"" || !levels.contains(&level) {
+        return Shown::Hidden;
+    }
+    let may_be_truncated = |word: &[u8]| memchr::memmem::find(annotations, word).is_some();
+    if may_be_truncated(b"truncated") || may_be_truncated(b"\\u") {
+        return Shown::Unclear;
+    }
+    Shown::Absent
+}

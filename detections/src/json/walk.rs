@@ -1,0 +1,445 @@
+//! Walks through a whole JSON value without building it: every key and every scalar, and whether it is a document at all.
+//!
+//! Two passes: blocks of 64 bytes become the places of quotes; then the text is read byte by byte, but for its strings,
+//! whose ends are known. What it accepts `serde_json` accepts as a document; what it refuses may still be one (a surrogate pair, a
+//! number with an exponent, great depth), so that a refusal says only that somebody must look closer.
+
+use std::ops::ControlFlow;
+
+use super::blocks::{self, BLOCK};
+
+/// Far below what `serde_json` accepts (127), and deeper than any object of a cluster but for schemas.
+const DEPTH_MAX: usize = 96;
+
+/// A plain number of this length is finite.
+const NUMBER_BYTES_MAX: usize = 64;
+
+/// Told what a walk meets, in the order of the text.
+pub(crate) trait Visitor<'a> {
+    /// What stands for a key until its value has ended. Arrays hand the key on to their elements.
+    type Key: Copy + Default;
+
+    /// A key.
+    fn key(&mut self, key: Key<'a>, depth: usize) -> Self::Key;
+
+    /// A string with its quotes, a number, or a literal, and the number of containers around it.
+    fn scalar(&mut self, key: Self::Key, text: &'a [u8], depth: usize);
+}
+
+/// A key as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key<'a> {
+    /// Without its quotes.
+    pub(crate) text: &'a [u8],
+    /// It holds escapes, and means something else than it looks.
+    pub(crate) is_escaped: bool,
+}
+
+/// Places found by a walk, kept for the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    /// Quotes that open or close a string, in turn; only the first `quoted` are of this text.
+    quotes: Vec<u32>,
+    quoted: usize,
+    /// What stands behind a backslash.
+    escapes: Vec<u32>,
+}
+
+impl Places {
+    /// False if a string has a control character, or the text is longer than places can tell.
+    fn find(&mut self, text: &[u8]) -> bool {
+        self.quoted = 0;
+        self.escapes.clear();
+        if u32::try_from(text.len()).is_err() {
+            return false;
+        }
+        let refused = blocks::for_each(text, |start, block| {
+            if block.control != 0 {
+                return ControlFlow::Break(());
+            }
+            self.note_quotes(start, block.quote);
+            if block.escaped != 0 {
+                self.note_escapes(start, block.escaped);
+            }
+            ControlFlow::Continue(())
+        });
+        refused.is_none()
+    }
+
+    /// Room is made for a whole block at once, so that noting a quote is one store.
+    #[inline]
+    fn note_quotes(&mut self, start: usize, mut bits: u64) {
+        if self.quotes.len() < self.quoted + BLOCK {
+            self.quotes.resize(2 * (self.quoted + BLOCK), 0);
+        }
+        let room = self
+            .quotes
+            .get_mut(self.quoted..)
+            .and_then(<[u32]>::first_chunk_mut::<BLOCK>);
+        let Some(room) = room else { return };
+        let count = bits.count_ones() as usize;
+        for place in room.iter_mut().take(count) {
+            *place = offset(start, bits);
+            bits &= bits.wrapping_sub(1);
+        }
+        self.quoted += count;
+    }
+
+    fn note_escapes(&mut self, start: usize, mut bits: u64) {
+        while bits != 0 {
+            self.escapes.push(offset(start, bits));
+            bits &= bits - 1;
+        }
+    }
+}
+
+/// The place of the lowest bit.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the length was checked before"
+)]
+fn offset(start: usize, bits: u64) -> u32 {
+    start as u32 + bits.trailing_zeros()
+}
+
+/// Walks through an object or array. False if the text may be no document; the visitor has seen a part of it then.
+pub(crate) fn walk<'a, V: Visitor<'a>>(
+    text: &'a [u8],
+    places: &mut Places,
+    visitor: &mut V,
+) -> bool {
+    if !places.find(text) {
+        return false;
+    }
+    let mut walk = Walk {
+        text,
+        quotes: places.quotes.get(..places.quoted).unwrap_or_default(),
+        escapes: &places.escapes,
+        at: 0,
+        depth: 0,
+        stack: [Open::default(); DEPTH_MAX],
+        visitor,
+    };
+    walk.run().is_some()
+}
+
+/// A container that is open.
+#[derive(Clone, Copy, Default)]
+struct Open<K> {
+    is_object: bool,
+    /// The key whose value comes; of an array, the key that it is the value of.
+    key: K,
+}
+
+struct Walk<'a, 'p, V: Visitor<'a>> {
+    text: &'a [u8],
+    /// Those that have not been passed.
+    quotes: &'p [u32],
+    escapes: &'p [u32],
+    at: usize,
+    depth: usize,
+    stack: [Open<V::Key>; DEPTH_MAX],
+    visitor: &'p mut V,
+}
+
+impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
+    /// `None` as soon as something is not as it should be.
+    fn run(&mut self) -> Option<()> {
+        loop {
+            match self.next_byte()? {
+                b'"' => {
+                    let (text, _) = self.string()?;
+                    self.visitor.scalar(self.value_key(), text, self.depth);
+                }
+                bracket @ (b'{' | b'[') => {
+                    if self.open(bracket == b'{')? {
+                        continue;
+                    }
+                }
+                _ => self.scalar()?,
+            }
+            if self.value_ended()? {
+                return (self.at == self.text.len()).then_some(());
+            }
+        }
+    }
+
+    /// The next byte that is no white space; it is not taken.
+    #[inline]
+    fn next_byte(&mut self) -> Option<u8> {
+        loop {
+            match *self.text.get(self.at)? {
+                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
+                byte => return Some(byte),
+            }
+        }
+    }
+
+    /// The string at hand with its quotes, and whether it holds escapes.
+    #[inline]
+    fn string(&mut self) -> Option<(&'a [u8], bool)> {
+        let [start, end, rest @ ..] = self.quotes else {
+            return None;
+        };
+        let (start, end) = (*start as usize, *end as usize);
+        self.quotes = rest;
+        let is_escaped = match self.escapes.first() {
+            Some(first) if (*first as usize) < end => self.check_escapes(start, end)?,
+            _ => false,
+        };
+        self.at = end + 1;
+        Some((self.text.get(start..=end)?, is_escaped))
+    }
+
+    /// Passes the escapes of a string; `None` if one of them is unusual, or stands outside of strings.
+    fn check_escapes(&mut self, start: usize, end: usize) -> Option<bool> {
+        while let Some((first, rest)) = self.escapes.split_first() {
+            let at = *first as usize;
+            if at > end {
+                break;
+            }
+            self.escapes = rest;
+            let is_sound = at > start
+                && match self.text.get(at)? {
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => true,
+                    b'u' => is_plain_unit(self.text.get(at + 1..end)?),
+                    _ => false,
+                };
+            if !is_sound {
+                return None;
+            }
+        }
+        Some(true)
+    }
+
+    /// Takes an opening bracket; false if the container is empty and has ended.
+    fn open(&mut self, is_object: bool) -> Option<bool> {
+        let key = self.value_key();
+        *self.stack.get_mut(self.depth)? = Open { is_object, key };
+        self.at += 1;
+        let closing = if is_object { b'}' } else { b']' };
+        if self.next_byte()? == closing {
+            self.at += 1;
+            return Some(false);
+        }
+        self.depth += 1;
+        if is_object {
+            self.key()?;
+        }
+        Some(true)
+    }
+
+    /// Takes a key and its colon.
+    fn key(&mut self) -> Option<()> {
+        if self.next_byte()? != b'"' {
+            return None;
+        }
+        let (quoted, is_escaped) = self.string()?;
+        let text = quoted.get(1..quoted.len() - 1)?;
+        let key = self.visitor.key(Key { text, is_escaped }, self.depth);
+        self.stack.get_mut(self.depth.checked_sub(1)?)?.key = key;
+        if self.next_byte()? != b':' {
+            return None;
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    /// Takes a number or a literal.
+    fn scalar(&mut self) -> Option<()> {
+        let rest = self.text.get(self.at..)?;
+        let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
+        let length = rest.iter().position(ends).unwrap_or(rest.len());
+        let text = rest.get(..length).filter(|text| is_scalar(text))?;
+        self.visitor.scalar(self.value_key(), text, self.depth);
+        self.at += length;
+        Some(())
+    }
+
+    /// Takes what stands behind a value: brackets that close, then a comma and the next key. True at the end of the text.
+    fn value_ended(&mut self) -> Option<bool> {
+        while let Some(around) = self.depth.checked_sub(1) {
+            let is_object = self.stack.get(around)?.is_object;
+            match (self.next_byte()?, is_object) {
+                (b',', true) => {
+                    self.at += 1;
+                    self.key()?;
+                    return Some(false);
+                }
+                (b',', false) => {
+                    self.at += 1;
+                    return Some(false);
+                }
+                (b'}', true) | (b']', false) => {
+                    self.at += 1;
+                    self.depth = around;
+                }
+                _ => return None,
+            }
+        }
+        // White space may follow, and nothing else.
+        Some(self.next_byte().is_none())
+    }
+
+    /// The key that the next value belongs to.
+    #[inline]
+    fn value_key(&self) -> V::Key {
+        let open = self
+            .depth
+            .checked_sub(1)
+            .and_then(|depth| self.stack.get(depth));
+        open.map(|open| open.key).unwrap_or_default()
+    }
+}
+
+/// A literal, or a number without an exponent that is short enough to be finite.
+fn is_scalar(text: &[u8]) -> bool {
+    matches!(text, b"true" | b"false" | b"null") || is_number(text)
+}
+
+fn is_number(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let is_digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let (whole, fraction) = match digits.iter().position(|byte| *byte == b'.') {
+        Some(dot) => (digits.get(..dot), digits.get(dot + 1..)),
+        None => (Some(digits), None),
+    };
+    let whole = whole.unwrap_or_default();
+    text.len() <= NUMBER_BYTES_MAX
+        && is_digits(whole)
+        && (whole.len() == 1 || whole.first() != Some(&b'0'))
+        && fraction.is_none_or(is_digits)
+}
+
+/// Four digits behind `\u` that are no half of a pair.
+fn is_plain_unit(text: &[u8]) -> bool {
+    let digits = text
+        .get(..4)
+        .and_then(|digits| std::str::from_utf8(digits).ok());
+    let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    digits
+        .and_then(|digits| u16::from_str_radix(digits, 16).ok())
+        .is_some_and(|unit| !(0xd800..0xe000).contains(&unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    /// Writes down keys and scalars.
+    #[derive(Default)]
+    struct Notes {
+        keys: Vec<String>,
+        seen: Vec<(usize, String)>,
+    }
+
+    impl Visitor<'_> for Notes {
+        type Key = usize;
+
+        fn key(&mut self, key: Key<'_>, depth: usize) -> usize {
+            self.keys
+                .push(format!("{depth} {}", String::from_utf8_lossy(key.text)));
+            self.keys.len()
+        }
+
+        fn scalar(&mut self, key: usize, text: &[u8], _: usize) {
+            self.seen
+                .push((key, String::from_utf8_lossy(text).into_owned()));
+        }
+    }
+
+    fn accepts(text: &[u8]) -> bool {
+        walk(text, &mut Places::default(), &mut Notes::default())
+    }
+
+    #[test]
+    fn arrays_hand_their_key_on() {
+        let text = br#"{"a" : [1, [true, {"b":"x\n"}], "y"], "c":{}, "d":null}"#;
+        let mut notes = Notes::default();
+        assert!(walk(text, &mut Places::default(), &mut notes));
+        assert_eq!(notes.keys, ["1 a", "4 b", "1 c", "1 d"]);
+        let expected = [
+            (1, "1"),
+            (1, "true"),
+            (2, "\"x\\n\""),
+            (1, "\"y\""),
+            (4, "null"),
+        ];
+        assert_eq!(
+            notes.seen,
+            expected.map(|(key, text)| (key, text.to_owned()))
+        );
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused() {
+        for text in [
+            "{",
+            "{}}",
+            "[1,]",
+            "{\"a\":1,}",
+            "{,}",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1 2}",
+            "[}",
+            "{\"a\":01}",
+            "{\"a\":-}",
+            "{\"a\":1.}",
+            "{\"a\":tru}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":\"\\ud800\"}",
+            "{\"a\":\"\t\"}",
+            "\\\"{}",
+            "{\"a\":[\"b\":1]}",
+            "{1:2}",
+            "[1 \"a\"]",
+            "[\"a\"1]",
+            "",
+            " ",
+            "{\"a\":\"\\u12\"}",
+        ] {
+            assert!(!accepts(text.as_bytes()), "{text}");
+        }
+        for text in [
+            "{}",
+            " [ ] ",
+            "[-1.5,0,\"\\u0041\\\"\\\\\"]",
+            "{\"a\":{\"b\":[[],{}]}}",
+        ] {
+            assert!(accepts(text.as_bytes()), "{text}");
+        }
+    }
+
+    proptest! {
+        /// The one promise: what is accepted is a document.
+        #[test]
+        fn what_is_accepted_is_a_document(text in "[\\[\\]{}\",:\\\\ntu0-9a.\\-e \n]{0,40}") {
+            if accepts(text.as_bytes()) {
+                prop_assert!(serde_json::from_str::<Value>(&text).is_ok(), "{}", text);
+            }
+        }
+
+        #[test]
+        fn ordinary_documents_are_accepted(depth in 0..90_usize, words in proptest::collection::vec("[a-z\"\\\\\n<é]{0,90}", 0..8)) {
+            let mut value = serde_json::json!({"words": words, "n": [1, -2, 0.5, true, null]});
+            for _ in 0..depth {
+                value = serde_json::json!([value]);
+            }
+            prop_assert!(accepts(value.to_string().as_bytes()), "{}", value);
+        }
+
+        #[test]
+        fn a_flipped_byte_is_not_hidden(place in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut text = br#"{"kind":"Pod","spec":{"containers":[{"name":"a\u003cb","n":10,"tty":false}],"x":[]}}"#.to_vec();
+            let place = place.index(text.len());
+            text[place] = byte;
+            if std::str::from_utf8(&text).is_ok() && accepts(&text) {
+                prop_assert!(serde_json::from_slice::<Value>(&text).is_ok(), "{}", String::from_utf8_lossy(&text));
+            }
+        }
+    }
+}
