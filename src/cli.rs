@@ -94,6 +94,9 @@ pub(crate) struct ReplayArgs {
     /// An account that is your own automation (CI, GitOps): its findings are one level lower; repeatable.
     #[arg(long, value_name = "NAME")]
     pub(crate) automation: Vec<String>,
+    /// Threads that decode and judge; as many as there are cores unless told. The findings are the same.
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
     /// Write what could not be read to this file, with place and reason (NDJSON).
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
@@ -225,6 +228,14 @@ fn time(text: &str) -> Result<i64, String> {
     let day = format!("{text}T00:00:00Z");
     let found = detections::scalar::micros(text).or_else(|| detections::scalar::micros(&day));
     found.ok_or_else(|| "write 2026-11-20T22:41:51Z, or 2026-11-20".to_owned())
+}
+
+/// More threads than any machine has cores would only wait.
+fn threads(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (1..=1024).contains(number))
+        .ok_or_else(|| "write a number from 1 to 1024".to_owned())
 }
 
 /// Microseconds.

@@ -49,6 +49,7 @@ fn demo() -> Replayed {
         options: pipeline::run::Options::default(),
         cluster: "default".into(),
         rejects: None,
+        threads: 1,
     };
     replay.run(&inputs.paths, &mut Quiet).unwrap()
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use detections::event::Envelope;
 
+use crate::judge::Tally;
+
 /// Counters of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
@@ -64,6 +66,23 @@ impl Account {
     #[must_use]
     pub fn rejected_total(&self) -> u64 {
         self.rejected.values().sum()
+    }
+
+    pub(crate) fn add(&mut self, tally: &Tally) {
+        self.received += tally.received;
+        self.out_of_range += tally.out_of_range;
+        self.oversized += tally.skipped.oversized;
+        self.oversized_bytes += tally.skipped.bytes;
+        for (reason, count) in &tally.rejected {
+            *self.rejected.entry(reason).or_default() += count;
+        }
+        for (reason, count) in &tally.ignored {
+            *self.ignored.entry(reason).or_default() += count;
+        }
+    }
+
+    pub(crate) fn note_blind(&mut self, rule: usize, envelope: Envelope) {
+        *self.blind.entry((rule, envelope.as_str())).or_default() += 1;
     }
 
     pub(crate) fn note_event(&mut self, envelope: Envelope, partial: bool, time: Option<i64>) {

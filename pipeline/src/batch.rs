@@ -46,10 +46,15 @@ impl Batcher {
         self.builder.pop();
     }
 
+    /// Whether it is time to cut.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.builder.rows() >= BATCH_ROWS_MAX || self.builder.bytes() >= BATCH_BYTES_MAX
+    }
+
     /// The batch, if it is full.
     pub fn cut_if_full(&mut self) -> Option<EventBatch> {
-        let full = self.builder.rows() >= BATCH_ROWS_MAX || self.builder.bytes() >= BATCH_BYTES_MAX;
-        if full { self.cut() } else { None }
+        if self.is_full() { self.cut() } else { None }
     }
 
     /// The batch, if there is anything in it.

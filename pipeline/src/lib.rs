@@ -21,6 +21,7 @@ pub mod wire;
 pub mod account;
 pub mod catalog;
 pub mod hex;
+pub mod judge;
 pub mod limits;
 pub mod rules;
 pub mod run;

@@ -12,31 +12,40 @@ use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 use crate::limits::REPEATS_WINDOW;
 
-/// Remembers the newest events by a 128-bit hash. The seed is drawn per run, so that nobody can prepare two events that
-/// collide.
-#[derive(Debug)]
-pub struct Repeats {
+/// Hashes events. The seed is drawn per run, so that nobody can prepare two events that collide.
+#[derive(Clone, Copy, Debug)]
+pub struct Fingerprints {
     seed: u64,
+}
+
+impl Default for Fingerprints {
+    fn default() -> Self {
+        Self {
+            seed: RandomState::new().hash_one(0_u8),
+        }
+    }
+}
+
+impl Fingerprints {
+    /// The hash of an event's bytes and its cluster.
+    #[must_use]
+    pub fn of(self, cluster: &str, bytes: &[u8]) -> u128 {
+        let seed = xxh3_64_with_seed(cluster.as_bytes(), self.seed);
+        xxh3_128_with_seed(bytes, seed)
+    }
+}
+
+/// Remembers the newest events by their hashes.
+#[derive(Debug, Default)]
+pub struct Repeats {
     /// The hashes are their own hashes.
     known: HashTable<u128>,
     order: VecDeque<u128>,
 }
 
-impl Default for Repeats {
-    fn default() -> Self {
-        Self {
-            seed: RandomState::new().hash_one(0_u8),
-            known: HashTable::new(),
-            order: VecDeque::new(),
-        }
-    }
-}
-
 impl Repeats {
-    /// Whether these bytes were seen before within the window; remembers them.
-    pub fn is_repeat(&mut self, cluster: &str, bytes: &[u8]) -> bool {
-        let seed = xxh3_64_with_seed(cluster.as_bytes(), self.seed);
-        let hash = xxh3_128_with_seed(bytes, seed);
+    /// Whether an event of this hash was seen before within the window; remembers it.
+    pub fn is_repeat(&mut self, hash: u128) -> bool {
         let entry = self
             .known
             .entry(low_half(&hash), |known| *known == hash, low_half);
@@ -68,10 +77,12 @@ mod tests {
 
     #[test]
     fn only_equal_bytes_of_one_cluster_are_a_repeat() {
+        let prints = Fingerprints::default();
         let mut repeats = Repeats::default();
-        assert!(!repeats.is_repeat("a", b"{}"));
-        assert!(repeats.is_repeat("a", b"{}"));
-        assert!(!repeats.is_repeat("a", b"{ }"));
-        assert!(!repeats.is_repeat("b", b"{}"));
+        let mut is_repeat = |cluster, bytes: &[u8]| repeats.is_repeat(prints.of(cluster, bytes));
+        assert!(!is_repeat("a", b"{}"));
+        assert!(is_repeat("a", b"{}"));
+        assert!(!is_repeat("a", b"{ }"));
+        assert!(!is_repeat("b", b"{}"));
     }
 }

@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use detections::batch::EventBatch;
-use detections::engine::Evaluator;
 use detections::event::Settings;
 use detections::sigma::ast::Rule;
 
 use crate::account::Account;
 use crate::alert::Alert;
-use crate::batch::Batcher;
 use crate::catalog::Catalog;
 use crate::correlate::{Acts, Hit, RuleTraits};
+use crate::decode::Item;
 use crate::decode::framing::Skipped;
-use crate::decode::{Item, RawEvent};
 use crate::enrich::Enricher;
-use crate::repeats::Repeats;
+use crate::judge::{Judge, Judged};
+use crate::repeats::{Fingerprints, Repeats};
 
 /// What a run needs to know besides its rules.
 #[derive(Clone, Debug)]
@@ -51,9 +49,9 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct Pipeline<'a> {
     catalog: &'a Catalog,
-    evaluator: Evaluator<'a>,
     options: Options,
-    batcher: Batcher,
+    fingerprints: Fingerprints,
+    judge: Judge<'a>,
     repeats: Repeats,
     acts: Acts,
     account: Account,
@@ -78,16 +76,23 @@ impl<'a> Pipeline<'a> {
             per_actor: rule.is_per_actor(),
         };
         let rules = catalog.set.rules().iter().map(traits).collect();
+        let fingerprints = Fingerprints::default();
         Self {
             catalog,
-            evaluator: catalog.set.evaluator(),
-            batcher: Batcher::new(options.settings.clone()),
+            fingerprints,
+            judge: Judge::new(&catalog.set, &options, fingerprints),
             repeats: Repeats::default(),
             acts: Acts::new(options.window_us, rules),
             account: Account::default(),
             input: Arc::from(""),
             options,
         }
+    }
+
+    /// A further judge for this run, to work beside the pipeline's own. What it says goes to [`Pipeline::merge`].
+    #[must_use]
+    pub fn judge(&self) -> Judge<'a> {
+        Judge::new(&self.catalog.set, &self.options, self.fingerprints)
     }
 
     /// Names the input that the next items come from; ends the one before.
@@ -98,63 +103,53 @@ impl<'a> Pipeline<'a> {
 
     /// Takes one decoded item in.
     pub fn accept(&mut self, item: &Item<'_>) {
-        self.account.received += 1;
-        match item {
-            Item::Event(event) => self.accept_event(event),
-            Item::Rejected(rejected) => {
-                *self
-                    .account
-                    .rejected
-                    .entry(rejected.reason.as_str())
-                    .or_default() += 1;
-            }
-            Item::Ignored(reason) => *self.account.ignored.entry(reason.as_str()).or_default() += 1,
-        }
-    }
-
-    fn accept_event(&mut self, event: &RawEvent<'_>) {
-        if self.repeats.is_repeat(&event.origin.cluster, event.bytes) {
-            self.account.repeated += 1;
-            return;
-        }
-        let Ok(time) = self.batcher.push(event) else {
-            *self.account.rejected.entry("malformed_json").or_default() += 1;
-            return;
-        };
-        let early = self
-            .options
-            .from_us
-            .zip(time)
-            .is_some_and(|(from, time)| time < from);
-        let late = self
-            .options
-            .to_us
-            .zip(time)
-            .is_some_and(|(to, time)| time >= to);
-        if early || late {
-            self.batcher.take_back();
-            self.account.out_of_range += 1;
-            return;
-        }
-        self.account
-            .note_event(event.origin.envelope, event.origin.partial, time);
-        if let Some(batch) = self.batcher.cut_if_full() {
-            self.detect(&batch);
-            self.batcher.reclaim(batch);
+        if self.judge.accept(item) {
+            let judged = self.judge.take();
+            self.merge(&judged);
         }
     }
 
     /// Ends the current input: what is left of it is judged under its name.
     pub fn end_input(&mut self) {
-        if let Some(batch) = self.batcher.cut() {
-            self.detect(&batch);
-        }
+        let judged = self.judge.take();
+        self.merge(&judged);
     }
 
     /// Notes what the decoder of an input left out because it was too large.
     pub fn note_skipped(&mut self, skipped: Skipped) {
-        self.account.oversized += skipped.oversized;
-        self.account.oversized_bytes += skipped.bytes;
+        self.judge.note_skipped(skipped);
+    }
+
+    /// Joins the verdicts on records of the current input, in the order of the input.
+    pub fn merge(&mut self, judged: &Judged) {
+        self.account.add(&judged.tally);
+        // Repeats are rare, and mostly there are none in a batch.
+        let mut repeated = Vec::new();
+        for (number, row) in judged.rows.iter().enumerate() {
+            if self.repeats.is_repeat(row.fingerprint) {
+                self.account.repeated += 1;
+                repeated.push(number);
+            } else {
+                self.account.note_event(row.envelope, row.partial, row.time);
+            }
+        }
+        let counts = |row: usize| repeated.binary_search(&row).is_err();
+        for blind in judged.blind.iter().filter(|blind| counts(blind.row)) {
+            let envelope = judged.rows[blind.row].envelope;
+            self.account.note_blind(blind.rule, envelope);
+        }
+        for hits in judged.hits.iter().filter(|hits| counts(hits.row)) {
+            for rule in &hits.rules {
+                self.acts.add(&Hit {
+                    rule: *rule,
+                    event: &hits.event,
+                    raw: &hits.raw,
+                    time: judged.rows[hits.row].time,
+                    input: &self.input,
+                    offset: hits.offset,
+                });
+            }
+        }
     }
 
     /// Findings so far, before follow-ups are folded.
@@ -167,34 +162,6 @@ impl<'a> Pipeline<'a> {
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.account
-    }
-
-    fn detect(&mut self, batch: &EventBatch) {
-        let evaluation = self.evaluator.evaluate(batch);
-        for blind in &evaluation.blind {
-            let envelope = batch.envelope(blind.row).as_str();
-            *self
-                .account
-                .blind
-                .entry((blind.rule, envelope))
-                .or_default() += 1;
-        }
-        for matches in evaluation.matches.chunk_by(|a, b| a.row == b.row) {
-            let row = matches[0].row;
-            let Ok(event) = batch.event(row) else {
-                continue;
-            };
-            for found in matches {
-                self.acts.add(&Hit {
-                    rule: found.rule,
-                    event: &event,
-                    raw: batch.raw(row),
-                    time: batch.time(row),
-                    input: &self.input,
-                    offset: batch.offset(row),
-                });
-            }
-        }
     }
 
     /// Ends the run.

@@ -4,5 +4,7 @@
 //! the events' own; the order of files does not matter, since nothing behind the source depends on it.
 
 pub mod discover;
+mod parallel;
+mod pieces;
 pub mod rejects;
 pub mod replay;

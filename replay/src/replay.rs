@@ -1,6 +1,6 @@
 //! Runs history through the pipeline.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -71,6 +71,8 @@ pub struct Replay<'a, W> {
     pub cluster: Arc<str>,
     /// Where rejected records go, if anywhere.
     pub rejects: Option<RejectsFile<W>>,
+    /// How many threads decode and judge; with one, everything happens on the caller's.
+    pub threads: usize,
 }
 
 impl<W: Write> Replay<'_, W> {
@@ -89,19 +91,11 @@ impl<W: Write> Replay<'_, W> {
             bytes_before: 0,
             faults: Vec::new(),
         };
-        for path in inputs {
-            let name = path.name();
-            pipeline.begin_input(&name);
-            let opened = match path {
-                InputPath::Stdin => Input::stdin(),
-                InputPath::File(path) => Input::open(path),
-            };
-            match opened {
-                Ok(input) => self.feed(input, &name, &mut pipeline, &mut reading)?,
-                Err(source) => reading.faults.push(InputFault {
-                    input: name,
-                    source,
-                }),
+        if self.threads > 1 {
+            self.feed_in_parallel(inputs, &mut pipeline, &mut reading)?;
+        } else {
+            for path in inputs {
+                self.feed(path, &mut pipeline, &mut reading)?;
             }
         }
         if let Some(rejects) = &mut self.rejects {
@@ -117,15 +111,47 @@ impl<W: Write> Replay<'_, W> {
 
     fn feed(
         &mut self,
-        input: Input,
-        name: &str,
+        path: &InputPath,
         pipeline: &mut Pipeline<'_>,
         reading: &mut Reading<'_>,
     ) -> io::Result<()> {
+        let name = path.name();
+        pipeline.begin_input(&name);
+        let opened = match path {
+            InputPath::Stdin => Input::stdin(),
+            InputPath::File(path) => Input::open(path),
+        };
+        let input = match opened {
+            Ok(input) => input,
+            Err(fault) => {
+                reading.ended(name, Some(fault), 0);
+                return Ok(());
+            }
+        };
         let consumed = input.consumed();
-        let mut decoder = Decoder::new(input, self.cluster.clone());
-        let mut shown = 0;
-        loop {
+        let decoder = Decoder::new(input, self.cluster.clone());
+        let mut show = |pipeline: &Pipeline<'_>| {
+            reading.show(pipeline, consumed.load(Ordering::Relaxed));
+        };
+        let fault = self
+            .feed_decoder(decoder, &name, pipeline, &mut show)?
+            .err();
+        pipeline.end_input();
+        show(pipeline);
+        reading.ended(name, fault, consumed.load(Ordering::Relaxed));
+        Ok(())
+    }
+
+    /// Takes in all that a decoder yields; the inner error is the reader's.
+    pub(crate) fn feed_decoder<R: Read>(
+        &mut self,
+        mut decoder: Decoder<R>,
+        name: &str,
+        pipeline: &mut Pipeline<'_>,
+        show: &mut dyn FnMut(&Pipeline<'_>),
+    ) -> io::Result<io::Result<()>> {
+        let mut records = 0_u64;
+        let ended = loop {
             match decoder.next() {
                 Ok(Some(item)) => {
                     if let (Item::Rejected(rejected), Some(rejects)) = (&item, &mut self.rejects) {
@@ -133,31 +159,21 @@ impl<W: Write> Replay<'_, W> {
                     }
                     pipeline.accept(&item);
                 }
-                Ok(None) => break,
-                Err(source) => {
-                    reading.faults.push(InputFault {
-                        input: name.to_owned(),
-                        source,
-                    });
-                    break;
-                }
+                Ok(None) => break Ok(()),
+                Err(fault) => break Err(fault),
             }
-            let records = pipeline.account().received;
-            if records - shown >= PROGRESS_EVERY {
-                shown = records;
-                reading.show(pipeline, consumed.load(Ordering::Relaxed));
+            records += 1;
+            if records.is_multiple_of(PROGRESS_EVERY) {
+                show(pipeline);
             }
-        }
+        };
         pipeline.note_skipped(decoder.skipped());
-        pipeline.end_input();
-        reading.show(pipeline, consumed.load(Ordering::Relaxed));
-        reading.bytes_before += consumed.load(Ordering::Relaxed);
-        Ok(())
+        Ok(ended)
     }
 }
 
 /// What a replay keeps over its inputs.
-struct Reading<'p> {
+pub(crate) struct Reading<'p> {
     progress: &'p mut dyn Progress,
     /// Bytes of the inputs that are done.
     bytes_before: u64,
@@ -166,10 +182,22 @@ struct Reading<'p> {
 
 impl Reading<'_> {
     fn show(&mut self, pipeline: &Pipeline<'_>, bytes: u64) {
+        self.show_all(pipeline, self.bytes_before + bytes);
+    }
+
+    /// `bytes` are those of all inputs so far.
+    pub(crate) fn show_all(&mut self, pipeline: &Pipeline<'_>, bytes: u64) {
         self.progress.update(&State {
-            bytes: self.bytes_before + bytes,
+            bytes,
             records: pipeline.account().received,
             findings: pipeline.findings() as u64,
         });
+    }
+
+    /// Notes the end of an input, and why it ended early.
+    pub(crate) fn ended(&mut self, input: String, fault: Option<io::Error>, bytes: u64) {
+        self.bytes_before += bytes;
+        let fault = fault.map(|source| InputFault { input, source });
+        self.faults.extend(fault);
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &ReplayArgs, color: ColorChoice) -> anyhow::Result<
         options: options(arguments),
         cluster: arguments.cluster.as_str().into(),
         rejects: rejects(arguments)?,
+        threads: arguments.threads.unwrap_or_else(cores),
     };
     let replayed = replay
         .run(&inputs.paths, &mut display)
@@ -74,6 +75,11 @@ fn rejects(arguments: &ReplayArgs) -> anyhow::Result<Option<RejectsFile<BufWrite
     };
     let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     Ok(Some(RejectsFile::new(BufWriter::new(file))))
+}
+
+/// One thread a core, as far as the system tells.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The bytes to read, if no input is a stream.

@@ -107,7 +107,46 @@ struct Judged {
     depth: usize,
 }
 
+impl Decoder<io::Empty> {
+    /// Decodes pieces of a stream, each handed over by [`load`](Self::load).
+    #[must_use]
+    pub fn of_pieces(default_cluster: Arc<str>) -> Self {
+        Self::new(io::empty(), default_cluster)
+    }
+
+    /// Takes a piece that starts at `offset` of its stream, and at the start of a line, and hands back the piece before.
+    /// `lines` if it is known that the stream has one record a line; the first piece shows it.
+    pub fn load(&mut self, piece: &mut Vec<u8>, offset: u64, lines: bool) {
+        self.open = 0;
+        self.framer.load(piece, offset, lines);
+    }
+
+    /// Whether the piece ended as it must if the next one is to be decoded by itself: between two lines.
+    #[must_use]
+    pub fn is_between_lines(&self) -> bool {
+        self.open == 0 && self.framer.is_between_lines()
+    }
+
+    /// What was left out of the piece because it was too large.
+    pub fn take_skipped(&mut self) -> Skipped {
+        let mut skipped = self.framer.take_skipped();
+        for text in &mut self.texts {
+            let inner = text.framer.take_skipped();
+            skipped.oversized += inner.oversized;
+            skipped.bytes += inner.bytes;
+        }
+        skipped
+    }
+}
+
 impl<R: Read> Decoder<R> {
+    /// Decodes what is left of a stream from `offset` on, behind pieces that [ended between lines](Decoder::is_between_lines).
+    pub fn resumed(reader: R, default_cluster: Arc<str>, offset: u64) -> Self {
+        let mut decoder = Self::new(reader, default_cluster);
+        decoder.framer.resume(offset);
+        decoder
+    }
+
     /// Decodes what the reader yields. Events whose envelope names no cluster are of
     /// `default_cluster`.
     pub fn new(reader: R, default_cluster: Arc<str>) -> Self {
@@ -209,7 +248,8 @@ impl<R: Read> Decoder<R> {
             });
         }
         if let Some(text) = self.texts.get_mut(depth) {
-            text.framer.load(&mut self.workspace.scratch);
+            // Records in strings are printed on one line, with rare exceptions that the layout survives.
+            text.framer.load(&mut self.workspace.scratch, 0, true);
             (text.origin, text.offset, text.yielded) = (origin, offset, false);
             self.open = depth + 1;
         }

@@ -15,6 +15,8 @@ pub(super) struct Buffer<R> {
     /// The place of `start` in the stream.
     offset: u64,
     ended: bool,
+    /// Bytes that were replaced since all bytes were handed over, to be put back; see [`load`](Self::load).
+    replaced: Option<Vec<(usize, u8)>>,
     failure: Option<io::Error>,
 }
 
@@ -27,6 +29,7 @@ impl<R: Read> Buffer<R> {
             end: 0,
             offset: 0,
             ended: false,
+            replaced: None,
             failure: None,
         }
     }
@@ -79,11 +82,23 @@ impl<R: Read> Buffer<R> {
 }
 
 impl<R> Buffer<R> {
-    /// Replaces the stream by bytes that are all there, and hands back the memory of the last ones.
-    pub(super) fn load(&mut self, text: &mut Vec<u8>) {
+    /// Replaces the stream by bytes that are all there and start at `offset`, and hands back the last ones, as they
+    /// were.
+    pub(super) fn load(&mut self, text: &mut Vec<u8>, offset: u64) {
+        let replaced = self.replaced.get_or_insert_default();
+        for (at, byte) in replaced.drain(..) {
+            if let Some(place) = self.bytes.get_mut(at) {
+                *place = byte;
+            }
+        }
         std::mem::swap(&mut self.bytes, text);
-        (self.start, self.end, self.offset) = (0, self.bytes.len(), 0);
+        (self.start, self.end, self.offset) = (0, self.bytes.len(), offset);
         self.ended = true;
+    }
+
+    /// Counts places from `offset` on.
+    pub(super) fn resume(&mut self, offset: u64) {
+        self.offset = offset;
     }
 
     /// What was read and not yet consumed.
@@ -109,11 +124,11 @@ impl<R> Buffer<R> {
 
     /// Puts another byte in the place of the next one.
     pub(super) fn replace_next(&mut self, byte: u8) {
-        if let Some(next) = self
-            .bytes
-            .get_mut(self.start..self.end)
-            .and_then(<[u8]>::first_mut)
-        {
+        let next = self.bytes.get_mut(self.start..self.end);
+        if let Some(next) = next.and_then(<[u8]>::first_mut) {
+            if let Some(replaced) = &mut self.replaced {
+                replaced.push((self.start, *next));
+            }
             *next = byte;
         }
     }

@@ -348,16 +348,33 @@ impl<R: Read> Framer<R> {
 }
 
 impl<R> Framer<R> {
-    /// Frames bytes that are all there instead of what is left of the stream, and hands back memory
-    /// for the next ones.
-    pub(crate) fn load(&mut self, text: &mut Vec<u8>) {
-        self.buffer.load(text);
+    /// Frames bytes that are all there instead of what is left of the stream, and hands back the last ones. They start at
+    /// `offset`, and at the start of a line; unless it is known that they are `lines`, they tell themselves.
+    pub(crate) fn load(&mut self, text: &mut Vec<u8>, offset: u64, lines: bool) {
+        self.buffer.load(text, offset);
         self.levels.clear();
-        // Records in strings are printed on one line, with rare exceptions that the layout
-        // survives.
+        self.layout = if lines {
+            Layout::Lines
+        } else {
+            Layout::Unknown
+        };
+        (self.prefix, self.pending, self.next_break) = (None, None, NextBreak::NotBefore(offset));
+        (self.line_start, self.broken_line, self.ends_line) = (offset, false, false);
+    }
+
+    /// Starts at `offset` of a stream that is known to have lines.
+    pub(crate) fn resume(&mut self, offset: u64) {
+        self.buffer.resume(offset);
         self.layout = Layout::Lines;
-        (self.prefix, self.pending, self.next_break) = (None, None, NextBreak::NotBefore(0));
-        (self.line_start, self.broken_line, self.ends_line) = (0, false, false);
+        (self.line_start, self.next_break) = (offset, NextBreak::NotBefore(offset));
+    }
+
+    /// Whether all was taken that was there, and what comes next is another line of a stream of lines.
+    pub(crate) fn is_between_lines(&self) -> bool {
+        self.layout == Layout::Lines
+            && self.levels.is_empty()
+            && self.pending.is_none()
+            && self.buffer.pending().is_empty()
     }
 
     /// The bytes of the last frame.
@@ -376,6 +393,11 @@ impl<R> Framer<R> {
         self.levels
             .last()
             .map_or(&self.outside, |level| &level.context)
+    }
+
+    /// What was left out because it was too large, since the last time.
+    pub(crate) fn take_skipped(&mut self) -> Skipped {
+        std::mem::take(&mut self.skipped)
     }
 
     /// What was left out so far because it was too large.
