@@ -10,8 +10,8 @@
 //! until its bounds meet. What the last step says is the truth, so every step before it may say "perhaps" at any time, and
 //! none may be wrong. Nearly every event ends before the first step that costs more than looking up a number.
 
-use crate::batch::EventBatch;
-use crate::matcher::{Scalar, Scope};
+use crate::batch::{Column, EventBatch};
+use crate::matcher::{Check, Scalar, Scope};
 use crate::sigma::ast::Rule;
 use crate::truth::{Bounds, Truth};
 
@@ -76,6 +76,7 @@ pub struct Evaluator<'r> {
     values: Values,
     situations: Situations,
     screens: Screens,
+    known: RowValues,
     /// Rules whose bounds have not met for the row at hand.
     open: Vec<usize>,
     /// By test, its truth for the row at hand.
@@ -127,6 +128,7 @@ impl<'r> Evaluator<'r> {
             values: Values::new(plan),
             situations: Situations::default(),
             screens: Screens::default(),
+            known: RowValues::default(),
             open: Vec::new(),
             truths: Vec::new(),
             effort: Effort::default(),
@@ -141,6 +143,7 @@ impl<'r> Evaluator<'r> {
             self.situations.clear();
             self.effort.resets += 1;
         }
+        self.screens.trim();
         let mut evaluation = Evaluation::default();
         for row in 0..batch.rows() {
             self.row(batch, row, &mut evaluation);
@@ -158,7 +161,8 @@ impl<'r> Evaluator<'r> {
     }
 
     fn row(&mut self, batch: &EventBatch, row: usize, evaluation: &mut Evaluation) {
-        let mut known = RowValues::new();
+        let mut known = std::mem::take(&mut self.known);
+        known.clear();
         let is_odd = batch.is_odd(row) || !self.by_situation(batch, row, &mut known, evaluation);
         if is_odd {
             self.open.clear();
@@ -168,6 +172,7 @@ impl<'r> Evaluator<'r> {
             let known = (!is_odd).then_some(&mut known);
             self.by_document(batch, row, known, evaluation);
         }
+        self.known = known;
     }
 
     /// Goes as far as possible without a document, and leaves in `open` the rules that need one. False if not even the
@@ -272,6 +277,32 @@ fn narrow(
     });
 }
 
+/// Whether the view `exec` may be there: false only if the URI is plain and names no kind of connection.
+fn connects(batch: &EventBatch, row: usize) -> bool {
+    let may_name = |text: &[u8]| {
+        let kinds: [&[u8]; 4] = [b"exec", b"attach", b"portforward", b"run"];
+        let names = |kind: &&[u8]| {
+            text.windows(kind.len())
+                .any(|part| part.eq_ignore_ascii_case(kind))
+        };
+        memchr::memchr2(b'%', b'\\', text).is_some() || kinds.iter().any(names)
+    };
+    let uri = batch.slice(Column::RequestUri, row);
+    let subresource = batch.slice(Column::Subresource, row);
+    !uri.is_some_and(|text| text.starts_with(b"\"") && !may_name(text))
+        || subresource.is_some_and(may_name)
+}
+
+fn text_bounds(check: &Check, text: Option<&[u8]>) -> Bounds {
+    match text {
+        None => check.of_absent().into(),
+        Some(text) if text.starts_with(b"\"") => {
+            Scalar::of_json(text).map_or(Bounds::ANY, |text| check.of_scalar(&text).into())
+        }
+        Some(_) => Bounds::ANY,
+    }
+}
+
 /// The columns of one row, as tests ask for them.
 struct Cells<'a> {
     plan: &'a Plan,
@@ -289,14 +320,16 @@ impl Cells<'_> {
                 self.values
                     .test(self.plan, (*group, *slot), self.batch, self.row, self.known)
             }
-            Reads::Text(column, check) => match self.batch.slice(*column, self.row) {
-                None => check.of_absent().into(),
-                Some(text) if text.starts_with(b"\"") => {
-                    Scalar::of_json(text).map_or(Bounds::ANY, |text| check.of_scalar(&text).into())
+            Reads::Text(column, check) => {
+                if let Some((_, bounds)) = self.known.texts.iter().find(|known| known.0 == test) {
+                    return *bounds;
                 }
-                Some(_) => Bounds::ANY,
-            },
-            Reads::Body(..) | Reads::Document => Bounds::ANY,
+                let bounds = text_bounds(check, self.batch.slice(*column, self.row));
+                self.known.texts.push((test, bounds));
+                bounds
+            }
+            Reads::Connection if !connects(self.batch, self.row) => Bounds::FALSE,
+            Reads::Connection | Reads::Body(..) | Reads::Document => Bounds::ANY,
         }
     }
 

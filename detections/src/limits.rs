@@ -19,6 +19,9 @@ pub const DICTIONARY_VALUES_MAX: usize = 64 << 10;
 /// Bytes of such texts per column, for the same reason.
 pub const DICTIONARY_BYTES_MAX: usize = 4 << 20;
 
+/// Bytes of scalars of bodies that are remembered with what they mean to rules, over all keys.
+pub const MEMO_BYTES_MAX: usize = 8 << 20;
+
 /// Verdicts on distinct values that are remembered in all, one byte each.
 pub const VERDICTS_MAX: usize = 16 << 20;
 

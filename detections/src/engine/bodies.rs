@@ -1,6 +1,6 @@
 //! What the bodies of one row tell without being parsed.
 
-use super::hints::{Hint, Place};
+use super::hints::{Hint, Memo, Place};
 use super::plan::Plan;
 use super::screen::Screen;
 use super::situation::Situation;
@@ -24,6 +24,14 @@ pub(super) struct Bodies {
 pub(super) struct Screens {
     request: Screen,
     response: Screen,
+    memo: Memo,
+}
+
+impl Screens {
+    /// Between batches: forgets what has become too much.
+    pub(super) fn trim(&mut self) {
+        self.memo.trim();
+    }
 }
 
 impl Bodies {
@@ -35,20 +43,26 @@ impl Bodies {
         batch: &EventBatch,
         row: usize,
     ) -> Self {
-        let (request, response) = (Column::RequestObject, Column::ResponseObject);
         let needed = situation.bodies;
         let object_is_request = Outline::is_read_from_request(succeeded);
-        let looked_at = |screen: &mut Screen, column, wanted| {
-            screen_body(plan, situation, screen, batch.slice(column, row), wanted)
+        let Screens {
+            request: sent,
+            response: answer,
+            memo,
+        } = screens;
+        let mut look = |screen: &mut Screen, column, wanted| match batch.slice(column, row) {
+            None | Some(b"null") => Body::Missing,
+            Some(text) if wanted => screen.body(&plan.atoms, &situation.wanted, memo, text),
+            Some(_) => Body::Unclear,
         };
-        let sent = looked_at(
-            &mut screens.request,
-            request,
+        let sent = look(
+            sent,
+            Column::RequestObject,
             needed.request || (needed.object && object_is_request),
         );
-        let answer = looked_at(
-            &mut screens.response,
-            response,
+        let answer = look(
+            answer,
+            Column::ResponseObject,
             needed.response || (needed.object && !object_is_request),
         );
         let object = situation.outline.object(succeeded, sent, answer);
@@ -81,20 +95,6 @@ impl Bodies {
             Shown::Absent if *hint == Hint::Always => Bounds::ANY,
             Shown::Yes | Shown::Absent => Bounds::FALSE,
         }
-    }
-}
-
-fn screen_body<'a>(
-    plan: &Plan,
-    situation: &Situation,
-    screen: &mut Screen,
-    text: Option<&'a [u8]>,
-    wanted: bool,
-) -> Body<'a> {
-    match text {
-        None | Some(b"null") => Body::Missing,
-        Some(text) if wanted => screen.body(&plan.atoms, &situation.wanted, text),
-        Some(_) => Body::Unclear,
     }
 }
 

@@ -56,6 +56,11 @@ impl Dictionary {
         self.table.len() >= DICTIONARY_VALUES_MAX || self.texts.len() >= DICTIONARY_BYTES_MAX
     }
 
+    /// Bytes of the texts.
+    pub(super) fn bytes(&self) -> usize {
+        self.texts.len()
+    }
+
     /// Forgets everything; numbers start anew.
     pub(super) fn clear(&mut self) {
         self.table.clear();

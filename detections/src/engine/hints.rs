@@ -9,6 +9,8 @@
 
 use std::collections::HashMap;
 
+use super::dictionary::Dictionary;
+use crate::limits::MEMO_BYTES_MAX;
 use crate::matcher::{Check, Scalar};
 use crate::path::FieldPath;
 use crate::sigma::ast::{
@@ -273,18 +275,83 @@ impl Atoms {
     }
 
     /// Marks the atoms that a scalar under this key makes true.
-    pub(super) fn mark_scalar(&self, key: u32, text: &[u8], wanted: &Wanted, found: &mut [bool]) {
-        let mut scalar = None;
-        for atom in &self.by_key[key as usize] {
+    pub(super) fn mark_scalar(&self, key: u32, text: &[u8], memo: &mut Memo, found: &mut [bool]) {
+        let atoms = &self.by_key[key as usize];
+        let memory = memo.of_key(key);
+        let number = memory.texts.number(text).map(|number| number as usize);
+        let Some(number) = number.filter(|_| atoms.len() <= MEMO_ATOMS_MAX) else {
+            for (_, atom) in self.matching(atoms, text) {
+                found[atom] = true;
+            }
+            return;
+        };
+        if number >= memory.matches.len() {
+            memory.matches.resize(number + 1, None);
+        }
+        let mut bits = *memory.matches[number].get_or_insert_with(|| {
+            self.matching(atoms, text)
+                .fold(0, |bits, (place, _)| bits | 1 << place)
+        });
+        while bits != 0 {
+            let place = bits.trailing_zeros() as usize;
+            found[atoms[place] as usize] = true;
+            bits &= bits - 1;
+        }
+    }
+
+    /// The atoms of a key that a scalar makes true, with their places among those of the key.
+    fn matching<'a>(
+        &'a self,
+        atoms: &'a [u32],
+        text: &'a [u8],
+    ) -> impl Iterator<Item = (usize, usize)> + 'a {
+        let scalar = Scalar::of_json(text);
+        atoms.iter().enumerate().filter_map(move |(place, atom)| {
             let atom = *atom as usize;
-            let (Some(check), true, false) = (&self.checks[atom], wanted.atoms[atom], found[atom])
-            else {
-                continue;
-            };
-            let Some(scalar) = scalar.get_or_insert_with(|| Scalar::of_json(text)) else {
-                return;
-            };
-            found[atom] = check.of_scalar(scalar) == Truth::True;
+            let check = self.checks[atom].as_ref()?;
+            let holds = check.of_scalar(scalar.as_ref()?) == Truth::True;
+            holds.then_some((place, atom))
+        })
+    }
+}
+
+/// More atoms of one key are looked at each time.
+const MEMO_ATOMS_MAX: usize = 64;
+
+/// Scalars seen under keys that somebody asks for, and the atoms that they make true: images, names and settings repeat
+/// from body to body.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    keys: Vec<KeyMemo>,
+}
+
+#[derive(Debug, Default)]
+struct KeyMemo {
+    texts: Dictionary,
+    /// By the number of the text, one bit for each atom of the key.
+    matches: Vec<Option<u64>>,
+}
+
+impl Memo {
+    fn of_key(&mut self, key: u32) -> &mut KeyMemo {
+        let key = key as usize;
+        if key >= self.keys.len() {
+            self.keys.resize_with(key + 1, KeyMemo::default);
+        }
+        let memory = &mut self.keys[key];
+        // Nobody holds a number from one scalar to the next.
+        if memory.texts.is_full() {
+            memory.texts.clear();
+            memory.matches.clear();
+        }
+        memory
+    }
+
+    /// Forgets everything if it has become too much in all.
+    pub(super) fn trim(&mut self) {
+        let bytes = self.keys.iter().map(|memory| memory.texts.bytes());
+        if bytes.sum::<usize>() > MEMO_BYTES_MAX {
+            self.keys.clear();
         }
     }
 }
@@ -299,6 +366,17 @@ pub(super) fn refers(value: &ValueTest) -> bool {
         ValueTest::FieldRef(_) => true,
         ValueTest::OneOf(forms) => forms.iter().any(refers),
         _ => false,
+    }
+}
+
+/// Whether a test can only hold for a field that is there.
+pub(super) fn needs_value(test: &Test) -> bool {
+    match test {
+        Test::Null | Test::Exists(false) => false,
+        Test::Exists(true) => true,
+        Test::Values {
+            negated, values, ..
+        } => !negated && !values.is_empty(),
     }
 }
 

@@ -50,6 +50,8 @@ enum Verdict {
 #[derive(Debug)]
 pub(super) struct RowValues {
     numbers: [Number; Column::ALL.len()],
+    /// Tests of texts that have been judged.
+    pub(super) texts: Vec<(usize, Bounds)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,11 +62,20 @@ enum Number {
     Long,
 }
 
-impl RowValues {
-    pub(super) fn new() -> Self {
+impl Default for RowValues {
+    fn default() -> Self {
         Self {
             numbers: [Number::Unasked; Column::ALL.len()],
+            texts: Vec::new(),
         }
+    }
+}
+
+impl RowValues {
+    /// For the next row.
+    pub(super) fn clear(&mut self) {
+        self.numbers = [Number::Unasked; Column::ALL.len()];
+        self.texts.clear();
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) enum Reads {
     Group { group: usize, slot: usize },
     /// One column that is a plain string nearly always.
     Text(Column, Check),
+    /// A connection into a container, which the URI shows; the test is false where there is none.
+    Connection,
     /// A body; what it must hold to matter.
     Body(Place, Hint),
     /// The document.
@@ -155,7 +157,7 @@ impl Expression {
             Self::Known(_) => 0,
             Self::Test(index) => match tests[*index].reads {
                 Reads::Group { .. } => 0,
-                Reads::Text(..) => 1,
+                Reads::Text(..) | Reads::Connection => 1,
                 Reads::Body(..) => 2,
                 Reads::Document => 3,
             },
@@ -275,6 +277,9 @@ impl Planner {
         let path = test.field.as_ref().filter(|_| !refers(test));
         let reads = if let Some(columns) = path.and_then(columns_of) {
             self.group(columns)
+        } else if path.is_some_and(|path| path.first() == "exec") && hints::needs_value(&test.test)
+        {
+            Reads::Connection
         } else if let Some(column) = path.and_then(text_column_of) {
             Reads::Text(column, Check::new(&test.test))
         } else {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::hints::{Atoms, Wanted};
+use super::hints::{Atoms, Memo, Wanted};
 use crate::json;
 use crate::json::walk::{Key, Places, Visitor, walk};
 use crate::limits::FIELD_BYTES_FREE;
@@ -18,7 +18,13 @@ pub(super) struct Screen {
 
 impl Screen {
     /// Looks through a body.
-    pub(super) fn body<'a>(&mut self, atoms: &Atoms, wanted: &Wanted, text: &'a [u8]) -> Body<'a> {
+    pub(super) fn body<'a>(
+        &mut self,
+        atoms: &Atoms,
+        wanted: &Wanted,
+        memo: &mut Memo,
+        text: &'a [u8],
+    ) -> Body<'a> {
         self.found.clear();
         self.found.resize(atoms.len(), false);
         // Larger ones may be too heavy to be a document.
@@ -28,6 +34,7 @@ impl Screen {
         let mut finder = Finder {
             atoms,
             wanted,
+            memo,
             found: &mut self.found,
             kind: None,
         };
@@ -49,6 +56,7 @@ fn plain_text(raw: &[u8]) -> Option<&str> {
 struct Finder<'s, 'a> {
     atoms: &'s Atoms,
     wanted: &'s Wanted,
+    memo: &'s mut Memo,
     found: &'s mut [bool],
     /// The body's own kind.
     kind: Option<&'a [u8]>,
@@ -92,8 +100,7 @@ impl<'a> Visitor<'a> for Finder<'_, 'a> {
             self.kind = Some(text);
         }
         if let Some(number) = key.number.checked_sub(1) {
-            self.atoms
-                .mark_scalar(number, text, self.wanted, self.found);
+            self.atoms.mark_scalar(number, text, self.memo, self.found);
         }
     }
 }

@@ -279,7 +279,7 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
             }
         }
         // White space may follow, and nothing else.
-        Some(self.next_byte().is_none())
+        self.next_byte().is_none().then_some(true)
     }
 
     /// The key that the next value belongs to.
@@ -378,6 +378,9 @@ mod tests {
     fn what_is_no_document_is_refused() {
         for text in [
             "{",
+            "\"\"0",
+            "{}[]",
+            "1 2",
             "{}}",
             "[1,]",
             "{\"a\":1,}",
