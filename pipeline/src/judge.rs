@@ -128,7 +128,13 @@ impl<'a> Judge<'a> {
 
     /// Judges what has been taken in since the last time.
     pub fn take(&mut self) -> Judged {
-        let mut judged = std::mem::take(&mut self.judged);
+        // The next ones will be about as many.
+        let rows = Vec::with_capacity(self.judged.rows.len());
+        let next = Judged {
+            rows,
+            ..Judged::default()
+        };
+        let mut judged = std::mem::replace(&mut self.judged, next);
         if let Some(batch) = self.batcher.cut() {
             let evaluation = self.evaluator.evaluate(&batch);
             judged.blind = evaluation.blind;

@@ -124,14 +124,16 @@ pub(super) fn names(resource: &str, kind: &str) -> bool {
 /// Whether a resource's name is the plural of a kind, by the rules that Kubernetes' own names
 /// follow.
 fn is_plural(resource: &str, kind: &str) -> bool {
-    let singular = kind.to_ascii_lowercase();
-    let Some(ending) = resource.strip_prefix(singular.as_str()) else {
-        let stem = singular
-            .strip_suffix('y')
-            .and_then(|stem| resource.strip_prefix(stem));
+    let behind = |singular: &str| -> Option<&str> {
+        let (start, ending) = resource.split_at_checked(singular.len())?;
+        let lower = singular.bytes().map(|byte| byte.to_ascii_lowercase());
+        start.bytes().eq(lower).then_some(ending)
+    };
+    let Some(ending) = behind(kind) else {
+        let stem = kind.strip_suffix(['y', 'Y']).and_then(behind);
         return stem == Some("ies");
     };
-    matches!(ending, "s" | "es") || (ending.is_empty() && singular.ends_with('s'))
+    matches!(ending, "s" | "es") || (ending.is_empty() && kind.ends_with(['s', 'S']))
 }
 
 pub(super) fn object(event: &Event) -> View {
