@@ -15,21 +15,17 @@
 #![allow(clippy::print_stdout, reason = "the report is this program's product")]
 
 mod corpus;
+mod race;
 mod sonic;
 
 use std::hint::black_box;
-use std::process::Command;
-use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use pipeline::alert::Alert;
 use pipeline::catalog::Catalog;
 use pipeline::decode::Decoder;
 use pipeline::rules::RuleSources;
 use pipeline::run::{Options, Pipeline};
-
-/// Fewer rounds have no median worth the name.
-const ROUNDS_MIN: usize = 5;
+use race::{Pass, ROUNDS_MIN, Race, Work, ratio};
 
 fn main() -> anyhow::Result<()> {
     let Some(arguments) = corpus::arguments() else {
@@ -46,9 +42,23 @@ fn main() -> anyhow::Result<()> {
     for _ in 0..arguments.rounds {
         race.round()?;
     }
-    race.report(&arguments.corpus, bytes.len(), catalog.infos.len());
+    race.report(&arguments.corpus, bytes.len());
+    let baseline = race.median(BASELINE);
+    let against = |name: &str, goal: &str| {
+        ratio(
+            &format!("{name} ÷ {BASELINE}"),
+            baseline / race.median(name),
+            goal,
+        );
+    };
+    against(PIPELINE, " (goal 1.3)");
+    against(DECODER, "");
     Ok(())
 }
+
+const BASELINE: &str = "sonic-rs, ten fields";
+const PIPELINE: &str = "tidewatch, all rules";
+const DECODER: &str = "tidewatch, decode only";
 
 struct Arguments {
     corpus: String,
@@ -82,23 +92,6 @@ impl Arguments {
     }
 }
 
-/// What one pass over the corpus did.
-struct Work {
-    events: u64,
-    alerts: Vec<Alert>,
-}
-
-impl Work {
-    fn without_alerts(events: u64) -> Self {
-        Self {
-            events,
-            alerts: Vec::new(),
-        }
-    }
-}
-
-type Pass<'a> = Box<dyn Fn() -> anyhow::Result<Work> + 'a>;
-
 /// The baseline stands first, what is compared with it second.
 fn contenders<'a>(
     bytes: &'a [u8],
@@ -107,14 +100,11 @@ fn contenders<'a>(
     let text = std::str::from_utf8(bytes).context("the corpus is not UTF-8")?;
     Ok(vec![
         (
-            "sonic-rs, ten fields",
+            BASELINE,
             Box::new(move || Ok(Work::without_alerts(sonic::checked(bytes)?))),
         ),
-        (
-            "tidewatch, all rules",
-            Box::new(move || replay(bytes, catalog)),
-        ),
-        ("tidewatch, decode only", Box::new(move || decode(bytes))),
+        (PIPELINE, Box::new(move || replay(bytes, catalog))),
+        (DECODER, Box::new(move || decode(bytes))),
         (
             "sonic-rs, UTF-8 taken for granted",
             Box::new(move || Ok(Work::without_alerts(sonic::unchecked(text)?))),
@@ -149,134 +139,4 @@ fn decode(bytes: &[u8]) -> anyhow::Result<Work> {
         events += 1;
     }
     Ok(Work::without_alerts(events))
-}
-
-struct Contender<'a> {
-    name: &'static str,
-    pass: Pass<'a>,
-    seconds: Vec<f64>,
-}
-
-struct Race<'a> {
-    contenders: Vec<Contender<'a>>,
-    /// What the first pass that raised alerts raised; all others must equal it.
-    alerts: Option<Vec<Alert>>,
-    events: Option<u64>,
-}
-
-impl<'a> Race<'a> {
-    fn new(passes: Vec<(&'static str, Pass<'a>)>) -> Self {
-        let contender = |(name, pass)| Contender {
-            name,
-            pass,
-            seconds: Vec::new(),
-        };
-        Self {
-            contenders: passes.into_iter().map(contender).collect(),
-            alerts: None,
-            events: None,
-        }
-    }
-
-    fn round(&mut self) -> anyhow::Result<()> {
-        for contender in &mut self.contenders {
-            let started = Instant::now();
-            let work = (contender.pass)().with_context(|| contender.name)?;
-            contender.seconds.push(started.elapsed().as_secs_f64());
-            let expected = *self.events.get_or_insert(work.events);
-            ensure!(
-                work.events == expected,
-                "{} saw {} events, the others {expected}",
-                contender.name,
-                work.events
-            );
-            if !work.alerts.is_empty() {
-                let equal = *self.alerts.get_or_insert_with(|| work.alerts.clone()) == work.alerts;
-                ensure!(
-                    equal,
-                    "{} raised other alerts than in the first round",
-                    contender.name
-                );
-            }
-        }
-        Ok(())
-    }
-
-    fn report(&self, corpus: &str, bytes: usize, rules: usize) {
-        let events = self.events.unwrap_or_default() as f64;
-        let alerts = self.alerts.as_ref().map_or(0, Vec::len);
-        let megabytes = bytes as f64 / 1e6;
-        println!("machine  {}", machine());
-        println!("commit   {}", commit());
-        println!(
-            "corpus   {corpus}: {events} events, {megabytes:.1} MB, {:.0} bytes an event",
-            bytes as f64 / events
-        );
-        println!(
-            "work     {rules} rules, {alerts} alerts, equal in every round; equal event counts everywhere\n"
-        );
-        println!(
-            "{:<34} {:>8} {:>7} {:>10}  rounds, seconds",
-            "", "median s", "GB/s", "events/s"
-        );
-        for contender in &self.contenders {
-            let seconds = median(&contender.seconds);
-            let rounds: Vec<String> = contender
-                .seconds
-                .iter()
-                .map(|seconds| format!("{seconds:.4}"))
-                .collect();
-            let speed = bytes as f64 / seconds / 1e9;
-            let rate = events / seconds;
-            println!(
-                "{:<34} {seconds:>8.4} {speed:>7.3} {rate:>10.0}  {}",
-                contender.name,
-                rounds.join(" ")
-            );
-        }
-        println!();
-        if let [baseline, rivals @ ..] = self.contenders.as_slice() {
-            for rival in rivals {
-                let ratio = median(&baseline.seconds) / median(&rival.seconds);
-                println!("ratio    {} ÷ {} = {ratio:.3}", rival.name, baseline.name);
-            }
-        }
-    }
-}
-
-fn median(seconds: &[f64]) -> f64 {
-    let mut sorted = seconds.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match (sorted.get(middle), sorted.get(middle.wrapping_sub(1))) {
-        (Some(upper), Some(lower)) if sorted.len().is_multiple_of(2) => {
-            f64::midpoint(*lower, *upper)
-        }
-        (Some(only), _) => *only,
-        (None, _) => f64::NAN,
-    }
-}
-
-/// The processor, as the kernel names it.
-fn machine() -> String {
-    let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = told
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!(
-        "{}, {cores} cores",
-        model.map_or(std::env::consts::ARCH, |(_, name)| name)
-    )
-}
-
-/// The commit that was measured, marked if the tree held more than it.
-fn commit() -> String {
-    let told = Command::new("git")
-        .args(["describe", "--always", "--dirty=, with changes"])
-        .output();
-    let text = told.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    text.ok()
-        .filter(|text| !text.is_empty())
-        .unwrap_or_else(|| "unknown".to_owned())
 }

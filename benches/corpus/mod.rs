@@ -29,6 +29,7 @@ pub(crate) fn read(argument: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The plain events that lie in the repository, so that every bench runs on a fresh clone.
+#[allow(dead_code, reason = "not every program has a default")]
 pub(crate) fn demo() -> String {
     "replay/demo/*.ndjson.zst".to_owned()
 }

@@ -7,7 +7,7 @@
 //! A backslash escapes a quote or backslash behind it inside strings and outside alike: outside it is not JSON anyway, and
 //! all ways of counting must agree on every input.
 //!
-//! The program is compiled for any x86-64; AVX2 is used where the processor has it, decided once a call. Elsewhere a plain
+//! The program is compiled for any x86-64; AVX-512 or AVX2 is used where the processor has it, decided once a call. Elsewhere a plain
 //! form stands in, which is also what the others are tested against.
 
 use std::ops::ControlFlow;
@@ -52,8 +52,13 @@ pub(super) fn for_each<B>(
     each: impl FnMut(usize, &Block) -> ControlFlow<B>,
 ) -> Option<B> {
     #[cfg(target_arch = "x86_64")]
-    if bytes.len() >= BLOCK && x86::has_avx2() {
-        return x86::for_each_avx2(bytes, each);
+    if bytes.len() >= BLOCK {
+        if x86::has_avx512() {
+            return x86::for_each_avx512(bytes, each);
+        }
+        if x86::has_avx2() {
+            return x86::for_each_avx2(bytes, each);
+        }
     }
     run(bytes, classes, each)
 }
@@ -172,7 +177,8 @@ mod x86 {
     use std::arch::x86_64::{
         __m128i, __m256i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
         _mm_set_epi64x, _mm_set1_epi8, _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8,
-        _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
+        _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8, _mm512_cmpeq_epi8_mask,
+        _mm512_cmplt_epu8_mask, _mm512_or_si512, _mm512_set_epi64, _mm512_set1_epi8,
     };
     use std::ops::ControlFlow;
 
@@ -197,6 +203,62 @@ mod x86 {
         assert!(has_avx2(), "the processor was not asked for AVX2");
         // SAFETY: `avx2` needs exactly the features that the line above has found.
         unsafe { avx2(bytes, each) }
+    }
+
+    /// As [`has_avx2`], for `avx512`.
+    #[inline]
+    pub(super) fn has_avx512() -> bool {
+        std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("bmi1")
+            && std::arch::is_x86_feature_detected!("popcnt")
+    }
+
+    /// # Panics
+    /// If the processor lacks AVX-512: whoever calls has asked.
+    #[inline]
+    #[allow(unsafe_code, reason = "the one call below is proven")]
+    pub(super) fn for_each_avx512<B>(
+        bytes: &[u8],
+        each: impl FnMut(usize, &Block) -> ControlFlow<B>,
+    ) -> Option<B> {
+        assert!(has_avx512(), "the processor was not asked for AVX-512");
+        // SAFETY: `avx512` needs exactly the features that the line above has found.
+        unsafe { avx512(bytes, each) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,bmi1,popcnt")]
+    fn avx512<B>(bytes: &[u8], each: impl FnMut(usize, &Block) -> ControlFlow<B>) -> Option<B> {
+        run(bytes, |block| classes_avx512(block), each)
+    }
+
+    /// One comparison gives the mask of a whole block.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    #[inline]
+    fn classes_avx512(block: &[u8; BLOCK]) -> Classes {
+        let (words, _) = block.as_chunks::<8>();
+        let word = |number: usize| i64::from_le_bytes(words[number]);
+        let block = _mm512_set_epi64(
+            word(7),
+            word(6),
+            word(5),
+            word(4),
+            word(3),
+            word(2),
+            word(1),
+            word(0),
+        );
+        let folded = _mm512_or_si512(block, _mm512_set1_epi8(0x20));
+        let equal =
+            |lanes, byte: u8| _mm512_cmpeq_epi8_mask(lanes, _mm512_set1_epi8(byte.cast_signed()));
+        Classes {
+            quote: equal(block, b'"'),
+            backslash: equal(block, b'\\'),
+            open: equal(folded, b'{'),
+            close: equal(folded, b'}'),
+            separator: equal(block, b',') | equal(block, b':'),
+            control: _mm512_cmplt_epu8_mask(block, _mm512_set1_epi8(0x20)),
+        }
     }
 
     #[target_feature(enable = "avx2,bmi1,popcnt")]
@@ -358,6 +420,10 @@ mod tests {
         ], 0..400)) {
             let expected = plain(&bytes);
             prop_assert_eq!(&collected(&bytes, |bytes, each| for_each(bytes, each)), &expected);
+            #[cfg(target_arch = "x86_64")]
+            if x86::has_avx2() {
+                prop_assert_eq!(&collected(&bytes, |bytes, each| x86::for_each_avx2(bytes, each)), &expected);
+            }
             prop_assert_eq!(&collected(&bytes, |bytes, each| run(bytes, classes, each)), &expected);
             prop_assert_eq!(&collected(&bytes, |bytes, each| run(bytes, portable_classes, each)), &expected);
         }

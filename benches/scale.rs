@@ -1,0 +1,261 @@
+//! How the cost grows: with rules, with distinct values, with cores, with what must be read.
+//!
+//! ```text
+//! cargo bench --bench scale -- ../shared/corpus/mixed.ndjson.zst [--rounds N]
+//! ```
+//!
+//! The corpus must be one file; the contenders that read files read it as it is, and as a plain copy in a temporary file.
+
+#![allow(clippy::print_stdout, reason = "the report is this program's product")]
+
+mod corpus;
+mod generated;
+mod race;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use detections::diagnostic::Source;
+use detections::sigma::{Placeholders, load};
+use pipeline::batch::Batcher;
+use pipeline::catalog::Catalog;
+use pipeline::decode::{Decoder, Item};
+use pipeline::rules::RuleSources;
+use pipeline::run::{Options, Pipeline};
+use pipeline::source::input::Input;
+use race::{Pass, ROUNDS_MIN, Race, Work, ratio};
+use replay::discover::InputPath;
+use replay::replay::{Quiet, Replay};
+
+/// Matches every event, and every field of each must be read to say so.
+const READS_ALL: &str = "title: Reads all\nname: reads_all\nlogsource: {product: kubernetes, service: audit}\n\
+    detection:\n  words:\n    - '*'\n  condition: words\n";
+
+fn main() -> anyhow::Result<()> {
+    let Some(arguments) = corpus::arguments() else {
+        println!("nothing is measured outside of `cargo bench --bench scale -- CORPUS`");
+        return Ok(());
+    };
+    let (path, rounds) = parse(arguments)?;
+    let bytes = corpus::read(&path)?;
+    let plain = tempfile::NamedTempFile::new()?;
+    std::fs::write(plain.path(), &bytes).context("cannot write a plain copy of the corpus")?;
+    let many = generated::many_values(&bytes, 1);
+    let catalogs = Catalogs::load()?;
+    let mut race = Race::new(contenders(
+        &bytes,
+        &many,
+        &catalogs,
+        Path::new(&path),
+        plain.path(),
+    ));
+    for _ in 0..rounds {
+        race.round()?;
+    }
+    race.report(&path, bytes.len());
+    print_ratios(&race);
+    Ok(())
+}
+
+fn parse(arguments: Vec<String>) -> anyhow::Result<(String, usize)> {
+    let (mut path, mut rounds) = (None, ROUNDS_MIN);
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        if argument == "--rounds" {
+            let number = arguments.next().and_then(|number| number.parse().ok());
+            rounds = number.context("--rounds needs a number")?;
+        } else {
+            path = Some(argument);
+        }
+    }
+    ensure!(
+        rounds >= ROUNDS_MIN,
+        "a median needs at least {ROUNDS_MIN} rounds"
+    );
+    Ok((path.context("name the corpus: one file")?, rounds))
+}
+
+/// The rule sets that are compared.
+struct Catalogs {
+    bundled: Catalog,
+    ten: Catalog,
+    thousand: Catalog,
+    reads_all: Catalog,
+}
+
+impl Catalogs {
+    fn load() -> anyhow::Result<Self> {
+        let one = |text: &str| vec![("rule.yml".to_owned(), text.to_owned())];
+        Ok(Self {
+            bundled: RuleSources::default().load()?.into_catalog(),
+            ten: compiled(&generated::rules(1_000)[..10])?,
+            thousand: compiled(&generated::rules(1_000))?,
+            reads_all: compiled(&one(READS_ALL))?,
+        })
+    }
+}
+
+fn compiled(rules: &[(String, String)]) -> anyhow::Result<Catalog> {
+    let sources: Vec<_> = rules
+        .iter()
+        .map(|(name, text)| Source::new(name.as_str(), text.as_str()))
+        .collect();
+    let loaded = load(&sources, &Placeholders::new());
+    ensure!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
+    Ok(Catalog::new(loaded.rules, |_| None))
+}
+
+fn contenders<'a>(
+    bytes: &'a [u8],
+    many: &'a [u8],
+    catalogs: &'a Catalogs,
+    packed: &'a Path,
+    plain: &'a Path,
+) -> Vec<(&'static str, Pass<'a>)> {
+    vec![
+        (
+            "bundled rules, from memory",
+            Box::new(|| from_memory(bytes, &catalogs.bundled)),
+        ),
+        (
+            "bundled rules, many values",
+            Box::new(|| from_memory(many, &catalogs.bundled)),
+        ),
+        ("10 rules", Box::new(|| from_memory(bytes, &catalogs.ten))),
+        (
+            "1,000 rules",
+            Box::new(|| from_memory(bytes, &catalogs.thousand)),
+        ),
+        (
+            "judging, bundled rules",
+            Box::new(|| judge(bytes, &catalogs.bundled)),
+        ),
+        (
+            "judging, all match and are read",
+            Box::new(|| judge(bytes, &catalogs.reads_all)),
+        ),
+        (
+            "plain file, one thread",
+            Box::new(|| from_file(plain, 1, &catalogs.bundled)),
+        ),
+        (
+            "plain file, two threads",
+            Box::new(|| from_file(plain, 2, &catalogs.bundled)),
+        ),
+        (
+            "corpus as it is, decompressed only",
+            Box::new(|| decompress(packed, bytes.len())),
+        ),
+        (
+            "corpus as it is, two threads",
+            Box::new(|| from_file(packed, 2, &catalogs.bundled)),
+        ),
+    ]
+}
+
+fn print_ratios(race: &Race<'_>) {
+    let over = |slow: &str, fast: &str| race.median(slow) / race.median(fast);
+    let memory = "bundled rules, from memory";
+    ratio(
+        "1,000 rules ÷ 10 rules, time",
+        over("1,000 rules", "10 rules"),
+        " (goal at most 1.5)",
+    );
+    ratio(
+        "many values ÷ corpus, speed",
+        over(memory, "bundled rules, many values"),
+        " (goal at least 0.7)",
+    );
+    ratio(
+        "two threads ÷ one, speed",
+        over("plain file, one thread", "plain file, two threads"),
+        " (goal at least 1.9)",
+    );
+    let alone = race.median("corpus as it is, decompressed only");
+    let bound = alone.max(f64::midpoint(alone, race.median(memory)));
+    ratio(
+        "compressed file on two threads ÷ its bound, time",
+        race.median("corpus as it is, two threads") / bound,
+        " (goal at most 1.15)",
+    );
+    ratio(
+        "all match and are read ÷ quiet, speed",
+        over("judging, bundled rules", "judging, all match and are read"),
+        " (goal at least 0.3)",
+    );
+}
+
+fn from_memory(bytes: &[u8], catalog: &Catalog) -> anyhow::Result<Work> {
+    let mut pipeline = Pipeline::new(catalog, Options::default());
+    pipeline.begin_input("corpus");
+    let mut decoder = Decoder::new(bytes, "default".into());
+    while let Some(item) = decoder.next()? {
+        pipeline.accept(&item);
+    }
+    let report = pipeline.finish();
+    ensure!(report.account.balances(), "{:?}", report.account);
+    Ok(Work {
+        events: report.account.received,
+        alerts: report.alerts,
+    })
+}
+
+/// Without joining and enriching: which rules match which events, and no more.
+fn judge(bytes: &[u8], catalog: &Catalog) -> anyhow::Result<Work> {
+    let mut batcher = Batcher::new(Options::default().settings);
+    let mut evaluator = catalog.set.evaluator();
+    let (mut events, mut matches) = (0, 0);
+    let mut decoder = Decoder::new(bytes, "default".into());
+    while let Some(item) = decoder.next()? {
+        if let Item::Event(event) = item {
+            batcher.push(&event)?;
+            events += 1;
+        }
+        if let Some(batch) = batcher.cut_if_full() {
+            matches += evaluator.evaluate(&batch).matches.len();
+            batcher.reclaim(batch);
+        }
+    }
+    if let Some(batch) = batcher.cut() {
+        matches += evaluator.evaluate(&batch).matches.len();
+    }
+    let is_greedy = catalog.infos.len() == 1;
+    ensure!(
+        !is_greedy || matches as u64 == events,
+        "{matches} of {events} events match"
+    );
+    Ok(Work::without_alerts(events))
+}
+
+fn from_file(path: &Path, threads: usize, catalog: &Catalog) -> anyhow::Result<Work> {
+    let replay = Replay::<Vec<u8>> {
+        catalog,
+        options: Options::default(),
+        cluster: "default".into(),
+        rejects: None,
+        threads,
+    };
+    let replayed = replay.run(&[InputPath::File(PathBuf::from(path))], &mut Quiet)?;
+    ensure!(replayed.faults.is_empty(), "{:?}", replayed.faults);
+    Ok(Work {
+        events: replayed.report.account.received,
+        alerts: replayed.report.alerts,
+    })
+}
+
+/// Counts lines, which are events in this corpus.
+fn decompress(path: &Path, expected: usize) -> anyhow::Result<Work> {
+    let mut input = Input::open(path)?;
+    let (mut events, mut bytes) = (0, 0);
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        let read = std::io::Read::read(&mut input, &mut piece)?;
+        if read == 0 {
+            break;
+        }
+        bytes += read;
+        events += memchr::memchr_iter(b'\n', &piece[..read]).count() as u64;
+    }
+    ensure!(bytes == expected, "{bytes} bytes instead of {expected}");
+    Ok(Work::without_alerts(events))
+}
