@@ -18,6 +18,7 @@ use crate::truth::{Bounds, Truth};
 mod bodies;
 mod columns;
 mod dictionary;
+mod guards;
 mod hints;
 mod memory;
 mod plan;
@@ -25,6 +26,7 @@ mod screen;
 mod situation;
 
 use bodies::{Bodies, Screens};
+use guards::Passing;
 use memory::{RowValues, Values};
 use plan::{Plan, Reads};
 use situation::{Situation, Situations};
@@ -75,6 +77,7 @@ pub struct Evaluator<'r> {
     plan: &'r Plan,
     values: Values,
     situations: Situations,
+    passing: Passing,
     screens: Screens,
     known: RowValues,
     /// Rules whose bounds have not met for the row at hand.
@@ -127,6 +130,7 @@ impl<'r> Evaluator<'r> {
             plan,
             values: Values::new(plan),
             situations: Situations::default(),
+            passing: Passing::default(),
             screens: Screens::default(),
             known: RowValues::default(),
             open: Vec::new(),
@@ -138,9 +142,10 @@ impl<'r> Evaluator<'r> {
     /// Which rules match which events.
     #[must_use]
     pub fn evaluate(&mut self, batch: &EventBatch) -> Evaluation {
-        if self.values.is_full() || self.situations.is_full() {
+        if self.values.is_full() || self.situations.is_full() || self.passing.is_full() {
             self.values.clear();
             self.situations.clear();
+            self.passing.clear();
             self.effort.resets += 1;
         }
         self.screens.trim();
@@ -185,7 +190,8 @@ impl<'r> Evaluator<'r> {
         evaluation: &mut Evaluation,
     ) -> bool {
         let (plan, values) = (self.plan, &mut self.values);
-        let Some(situation) = self.situations.find(plan, values, batch, row, known) else {
+        let found = self.situations.find(plan, values, batch, row, known);
+        let Some((number, situation)) = found else {
             return false;
         };
         for (rule, truth) in &situation.decided {
@@ -203,7 +209,17 @@ impl<'r> Evaluator<'r> {
             batch,
             row,
         };
-        self.open.extend(0..situation.open.len());
+        self.open.extend(&situation.guards.others);
+        for guard in &situation.guards.groups {
+            let Some(value) = cells.group_number(guard.group) else {
+                self.open
+                    .extend(guard.members.iter().map(|(place, _)| place));
+                continue;
+            };
+            let key = (number, guard.group, value, batch.envelope(row) as u8);
+            let passing = self.passing.of(key, guard, |test| cells.bounds(test));
+            self.open.extend(passing);
+        }
         narrow(&mut self.open, situation, evaluation, row, |test| {
             cells.bounds(test)
         });
@@ -313,6 +329,11 @@ struct Cells<'a> {
 }
 
 impl Cells<'_> {
+    fn group_number(&mut self, group: usize) -> Option<usize> {
+        self.values
+            .group_number(self.plan, group, self.batch, self.row, self.known)
+    }
+
     /// The truth of a test as far as columns tell.
     fn bounds(&mut self, test: usize) -> Bounds {
         match &self.plan.tests[test].reads {

@@ -19,6 +19,9 @@ pub const DICTIONARY_VALUES_MAX: usize = 64 << 10;
 /// Bytes of such texts per column, for the same reason.
 pub const DICTIONARY_BYTES_MAX: usize = 4 << 20;
 
+/// Values of columns for which it is remembered which rules they leave in a situation, some 50 bytes each.
+pub const PASSING_MAX: usize = 256 << 10;
+
 /// Bytes of scalars of bodies that are remembered with what they mean to rules, over all keys.
 pub const MEMO_BYTES_MAX: usize = 8 << 20;
 

@@ -278,45 +278,33 @@ impl Atoms {
     pub(super) fn mark_scalar(&self, key: u32, text: &[u8], memo: &mut Memo, found: &mut [bool]) {
         let atoms = &self.by_key[key as usize];
         let memory = memo.of_key(key);
-        let number = memory.texts.number(text).map(|number| number as usize);
-        let Some(number) = number.filter(|_| atoms.len() <= MEMO_ATOMS_MAX) else {
-            for (_, atom) in self.matching(atoms, text) {
-                found[atom] = true;
-            }
+        let Some(number) = memory.texts.number(text) else {
+            self.matching(atoms, text)
+                .for_each(|atom| found[atom as usize] = true);
             return;
         };
+        let number = number as usize;
         if number >= memory.matches.len() {
             memory.matches.resize(number + 1, None);
         }
-        let mut bits = *memory.matches[number].get_or_insert_with(|| {
-            self.matching(atoms, text)
-                .fold(0, |bits, (place, _)| bits | 1 << place)
-        });
-        while bits != 0 {
-            let place = bits.trailing_zeros() as usize;
-            found[atoms[place] as usize] = true;
-            bits &= bits - 1;
+        let matches =
+            memory.matches[number].get_or_insert_with(|| self.matching(atoms, text).collect());
+        for atom in matches {
+            found[*atom as usize] = true;
         }
     }
 
-    /// The atoms of a key that a scalar makes true, with their places among those of the key.
-    fn matching<'a>(
-        &'a self,
-        atoms: &'a [u32],
-        text: &'a [u8],
-    ) -> impl Iterator<Item = (usize, usize)> + 'a {
+    /// The atoms that a scalar makes true.
+    fn matching<'a>(&'a self, atoms: &'a [u32], text: &'a [u8]) -> impl Iterator<Item = u32> + 'a {
         let scalar = Scalar::of_json(text);
-        atoms.iter().enumerate().filter_map(move |(place, atom)| {
-            let atom = *atom as usize;
-            let check = self.checks[atom].as_ref()?;
-            let holds = check.of_scalar(scalar.as_ref()?) == Truth::True;
-            holds.then_some((place, atom))
+        atoms.iter().copied().filter(move |atom| {
+            let check = self.checks[*atom as usize].as_ref();
+            check
+                .zip(scalar.as_ref())
+                .is_some_and(|(check, scalar)| check.of_scalar(scalar) == Truth::True)
         })
     }
 }
-
-/// More atoms of one key are looked at each time.
-const MEMO_ATOMS_MAX: usize = 64;
 
 /// Scalars seen under keys that somebody asks for, and the atoms that they make true: images, names and settings repeat
 /// from body to body.
@@ -328,8 +316,8 @@ pub(super) struct Memo {
 #[derive(Debug, Default)]
 struct KeyMemo {
     texts: Dictionary,
-    /// By the number of the text, one bit for each atom of the key.
-    matches: Vec<Option<u64>>,
+    /// By the number of the text; mostly there are none.
+    matches: Vec<Option<Box<[u32]>>>,
 }
 
 impl Memo {

@@ -134,20 +134,11 @@ impl Values {
         values: &mut RowValues,
     ) -> Bounds {
         let planned = &plan.groups[group];
-        let reads_weight = planned.columns == [Column::Annotations];
-        // Whether a field is too heavy for a document is no matter of columns.
-        if reads_weight && batch.raw(row).len() > FIELD_BYTES_FREE {
+        if is_too_heavy(planned, batch, row) {
             return Bounds::ANY;
         }
         let slots = planned.tests.len();
-        let number = if let [column] = planned.columns {
-            self.number(*column, batch, row, values)
-                .map(|number| number as usize)
-        } else {
-            let combination = self.combination(planned, batch, row, values);
-            combination.map(|combination| self.groups[group].number(combination))
-        };
-        let Some(number) = number else {
+        let Some(number) = self.group_number(plan, group, batch, row, values) else {
             return judge(plan, planned, slot, batch, row).bounds();
         };
         let verdicts = &mut self.groups[group].verdicts[batch.envelope(row) as usize];
@@ -159,6 +150,27 @@ impl Values {
             *verdict = judge(plan, planned, slot, batch, row);
         }
         verdict.bounds()
+    }
+
+    /// The number of a row's values in a group's columns; `None` if verdicts on them are not remembered.
+    pub(super) fn group_number(
+        &mut self,
+        plan: &Plan,
+        group: usize,
+        batch: &EventBatch,
+        row: usize,
+        values: &mut RowValues,
+    ) -> Option<usize> {
+        let planned = &plan.groups[group];
+        if is_too_heavy(planned, batch, row) {
+            return None;
+        }
+        if let [column] = planned.columns {
+            let number = self.number(*column, batch, row, values)?;
+            return Some(number as usize);
+        }
+        let combination = self.combination(planned, batch, row, values)?;
+        Some(self.groups[group].number(combination))
     }
 
     fn combination(
@@ -191,6 +203,11 @@ impl Verdict {
             Self::Unasked | Self::Unclear => Bounds::ANY,
         }
     }
+}
+
+/// `event.truncated` reads annotations, and whether a field is too heavy for a document, which is no matter of columns.
+fn is_too_heavy(group: &Group, batch: &EventBatch, row: usize) -> bool {
+    group.columns == [Column::Annotations] && batch.raw(row).len() > FIELD_BYTES_FREE
 }
 
 /// Judges a test of a group for the values of a row.

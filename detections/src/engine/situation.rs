@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::columns::{SITUATION, small_event};
+use super::guards::Guards;
 use super::hints::{Place, Wanted};
 use super::memory::{RowValues, Values};
 use super::plan::{Expression, Plan, Reads, Reduced};
@@ -31,6 +32,8 @@ pub(super) struct Situation {
     pub(super) decided: Vec<(usize, Truth)>,
     /// Rules that need more, with what is left of them.
     pub(super) open: Vec<(usize, Expression)>,
+    /// What they ask of single columns.
+    pub(super) guards: Guards,
     /// Which bodies the open rules read.
     pub(super) bodies: Needed,
     /// What the open rules look for in them.
@@ -65,7 +68,7 @@ impl Situations {
         batch: &EventBatch,
         row: usize,
         known: &mut RowValues,
-    ) -> Option<&Situation> {
+    ) -> Option<(usize, &Situation)> {
         let mut key: Key = [0; SITUATION.len() + 1];
         for (number, column) in key.iter_mut().zip(SITUATION) {
             *number = values.number(column, batch, row, known)?;
@@ -78,7 +81,7 @@ impl Situations {
             self.numbers.insert(key, self.kept.len() - 1);
             self.kept.len() - 1
         };
-        self.kept.get(number)
+        Some((number, self.kept.get(number)?))
     }
 }
 
@@ -88,6 +91,7 @@ impl Situation {
         let mut situation = Self {
             decided: Vec::new(),
             open: Vec::new(),
+            guards: Guards::default(),
             bodies: Needed::default(),
             wanted: Wanted::default(),
             outline: Outline::of(&event),
@@ -108,6 +112,7 @@ impl Situation {
                 }
             }
         }
+        situation.guards = Guards::new(&situation.open, plan);
         Some(situation)
     }
 
