@@ -3,14 +3,17 @@
 //! For finding out which part became slower, not for comparing with others: `replay.rs` does that.
 
 mod corpus;
+mod generated;
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, measurement::WallTime};
 use detections::batch::EventBatch;
+use detections::diagnostic::Source;
 use detections::engine::RuleSet;
 use detections::event::Settings;
+use detections::sigma::{Placeholders, load};
 use pipeline::batch::Batcher;
 use pipeline::decode::{Decoder, Item};
 use pipeline::rules::RuleSources;
@@ -27,13 +30,27 @@ fn main() -> anyhow::Result<()> {
         &bytes,
     );
     let batches = cut(&bytes);
-    for number in [1, 10, usize::MAX] {
-        let mut rules = RuleSources::default().load()?.loaded.rules;
-        rules.truncate(number);
+    let bundled = RuleSet::new(RuleSources::default().load()?.loaded.rules);
+    evaluate(
+        &mut group(&mut criterion, "bundled rules", &bytes),
+        &batches,
+        &bundled,
+    );
+    let texts = generated::rules(1_000);
+    for number in [10, 100, 1_000] {
+        let sources: Vec<_> = texts[..number]
+            .iter()
+            .map(|(name, text)| Source::new(name.as_str(), text.as_str()))
+            .collect();
+        let rules = RuleSet::new(load(&sources, &Placeholders::new()).rules);
+        load_and_compile(
+            &mut group(&mut criterion, "load and compile", &bytes),
+            &sources,
+        );
         evaluate(
-            &mut group(&mut criterion, "evaluate", &bytes),
+            &mut group(&mut criterion, "generated rules", &bytes),
             &batches,
-            &RuleSet::new(rules),
+            &rules,
         );
     }
     criterion.final_summary();
@@ -61,11 +78,20 @@ fn batch(group: &mut BenchmarkGroup<'_, WallTime>, bytes: &[u8]) {
     group.bench_function("demo", |bencher| bencher.iter(|| cut(bytes)));
 }
 
+fn load_and_compile(group: &mut BenchmarkGroup<'_, WallTime>, sources: &[Source]) {
+    group.throughput(Throughput::Elements(sources.len() as u64));
+    group.bench_function(format!("{} rules", sources.len()), |bencher| {
+        bencher.iter(|| RuleSet::new(load(sources, &Placeholders::new()).rules));
+    });
+}
+
+/// With all that is remembered, as in the middle of a run.
 fn evaluate(group: &mut BenchmarkGroup<'_, WallTime>, batches: &[EventBatch], rules: &RuleSet) {
     group.bench_function(format!("{} rules", rules.rules().len()), |bencher| {
+        let mut evaluator = rules.evaluator();
         bencher.iter(|| {
             for batch in batches {
-                black_box(rules.evaluate(batch));
+                black_box(evaluator.evaluate(batch));
             }
         });
     });

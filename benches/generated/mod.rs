@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use memchr::memmem;
 
 /// How many different users, clients and names [`many_values`] spreads over the events.
+#[allow(dead_code, reason = "as below")]
 const VALUES: u64 = 100_000;
 
 const VERBS: [&str; 6] = [
@@ -255,6 +256,7 @@ fn by_place(random: &mut Random) -> String {
 
 /// The same events, with 100,000 users, clients and names spread over them. Lines stay what they are otherwise.
 #[must_use]
+#[allow(dead_code, reason = "not every program needs other values")]
 pub(crate) fn many_values(corpus: &[u8], seed: u64) -> Vec<u8> {
     let mut random = Random(seed);
     let mut written = Vec::with_capacity(corpus.len() + corpus.len() / 100);
@@ -280,6 +282,7 @@ pub(crate) fn many_values(corpus: &[u8], seed: u64) -> Vec<u8> {
 
 /// Where the string behind the marks ends, before its quote; the API server writes these fields before the bodies, in this
 /// order. Not within the bodies.
+#[allow(dead_code, reason = "as above")]
 fn end_of_value(line: &[u8], marks: [&[u8]; 2]) -> Option<usize> {
     let bodies = memmem::find(line, b"\"requestObject\":").unwrap_or(line.len());
     let head = &line[..bodies];
