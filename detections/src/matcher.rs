@@ -3,22 +3,22 @@
 //! The plain meaning stands in `reference.rs`; here patterns become equality, prefix, suffix or substring searches where
 //! they can, and text is folded to lower case once per value whatever the number of tests.
 
-use std::borrow::Cow;
-use std::cell::OnceCell;
+mod text;
 
 use aho_corasick::AhoCorasick;
-use memchr::memmem;
 use serde_json::Value;
 
 use crate::event::{Event, Field};
-use crate::json;
 use crate::path::{FieldPath, Found};
 use crate::scalar;
 use crate::sigma::ast::{
-    ArrayTest, Block, Condition, Detection, FieldRef, FieldTest, Keywords, Part, Pattern,
-    Quantifier, Relation, Search, Test, ValueTest,
+    ArrayTest, Block, Condition, Detection, FieldRef, FieldTest, Keywords, Quantifier, Relation,
+    Search, Test, ValueTest,
 };
 use crate::truth::Truth;
+
+use text::{Folded, folded};
+pub(crate) use text::{Scalar, Text};
 
 /// Fewer words are found faster one by one.
 const WORDS_MIN: usize = 4;
@@ -61,81 +61,11 @@ pub(crate) enum ValueCheck {
     Other(ValueTest),
 }
 
-/// A compiled pattern; `cased` as in the pattern.
-#[derive(Debug)]
-pub(crate) struct Text {
-    cased: bool,
-    shape: Shape,
-}
-
-#[derive(Debug)]
-enum Shape {
-    Anything,
-    Equals(String),
-    StartsWith(String),
-    EndsWith(String),
-    Contains(Box<memmem::Finder<'static>>),
-    Pieces(Vec<Part>),
-}
-
 /// Where names are looked up.
 #[derive(Clone, Copy)]
 pub(crate) enum Scope<'a> {
     Event(&'a Event),
     Element(&'a Value),
-}
-
-/// A scalar's text, folded at most once.
-struct Folded<'a> {
-    text: Cow<'a, str>,
-    /// `None` inside if the text is in lower case already.
-    lower: OnceCell<Option<String>>,
-}
-
-/// A scalar as tests see it.
-pub(crate) struct Scalar<'a> {
-    number: Option<f64>,
-    text: Folded<'a>,
-}
-
-impl<'a> Scalar<'a> {
-    /// `None` for null, objects and arrays.
-    fn of(value: &'a Value) -> Option<Self> {
-        Some(Self {
-            number: value.as_f64(),
-            text: folded(value)?,
-        })
-    }
-
-    /// The scalar that a JSON text is; `None` also if it is none, or not valid.
-    pub(crate) fn of_json(text: &'a [u8]) -> Option<Self> {
-        let (number, text) = if text.starts_with(b"\"") {
-            (None, json::string(text)?)
-        } else {
-            let value: Value = serde_json::from_slice(text).ok()?;
-            let text = scalar::text(&value)?.into_owned();
-            (value.as_f64(), Cow::Owned(text))
-        };
-        let lower = OnceCell::new();
-        Some(Self {
-            number,
-            text: Folded { text, lower },
-        })
-    }
-}
-
-impl Folded<'_> {
-    fn lower(&self) -> &str {
-        let fold = || {
-            let is_upper = |byte: u8| !byte.is_ascii() || byte.is_ascii_uppercase();
-            let folds = self.text.bytes().any(is_upper);
-            folds.then(|| scalar::fold(&self.text))
-        };
-        self.lower
-            .get_or_init(fold)
-            .as_deref()
-            .unwrap_or(&self.text)
-    }
 }
 
 impl<'a> Scope<'a> {
@@ -368,13 +298,6 @@ impl Check {
     }
 }
 
-fn folded(value: &Value) -> Option<Folded<'_>> {
-    scalar::text(value).map(|text| Folded {
-        text,
-        lower: OnceCell::new(),
-    })
-}
-
 impl ValueCheck {
     /// Values of which one must match: many words to be contained are looked for in one pass.
     fn any(values: &[ValueTest]) -> Vec<Self> {
@@ -400,10 +323,7 @@ impl ValueCheck {
     /// The word, if this looks for one anywhere in the text.
     fn contained(&self, of_case: bool) -> Option<&[u8]> {
         match self {
-            Self::Text(Text {
-                cased,
-                shape: Shape::Contains(finder),
-            }) if *cased == of_case => Some(finder.needle()),
+            Self::Text(text) => text.contained(of_case),
             _ => None,
         }
     }
@@ -476,70 +396,6 @@ fn refers(reference: &FieldRef, text: &Folded<'_>, scope: Scope<'_>) -> Truth {
     found.scalars().filter_map(folded).any(holds).into()
 }
 
-impl Text {
-    pub(crate) fn new(pattern: &Pattern) -> Self {
-        let shape = match pattern.parts.as_slice() {
-            [] => Shape::Equals(String::new()),
-            [Part::Many] => Shape::Anything,
-            [Part::Literal(text)] => Shape::Equals(text.clone()),
-            [Part::Literal(text), Part::Many] => Shape::StartsWith(text.clone()),
-            [Part::Many, Part::Literal(text)] => Shape::EndsWith(text.clone()),
-            [Part::Many, Part::Literal(text), Part::Many] => {
-                Shape::Contains(Box::new(memmem::Finder::new(text.as_bytes()).into_owned()))
-            }
-            parts => Shape::Pieces(parts.to_vec()),
-        };
-        Self {
-            cased: pattern.cased,
-            shape,
-        }
-    }
-
-    fn matches(&self, text: &Folded<'_>) -> bool {
-        let text = if self.cased { &text.text } else { text.lower() };
-        match &self.shape {
-            Shape::Anything => true,
-            Shape::Equals(wanted) => text == wanted,
-            Shape::StartsWith(wanted) => text.starts_with(wanted.as_str()),
-            Shape::EndsWith(wanted) => text.ends_with(wanted.as_str()),
-            Shape::Contains(finder) => finder.find(text.as_bytes()).is_some(),
-            Shape::Pieces(parts) => glob(parts, text),
-        }
-    }
-}
-
-/// Matches by going back to the last `*` only: later stars make earlier choices irrelevant, so this is quadratic at worst.
-fn glob(parts: &[Part], text: &str) -> bool {
-    let (mut part, mut rest) = (0, text);
-    let mut retry: Option<(usize, &str)> = None;
-    loop {
-        let step = match parts.get(part) {
-            Some(Part::Many) => {
-                retry = Some((part + 1, rest));
-                Some(rest)
-            }
-            Some(Part::One) => next_char(rest),
-            Some(Part::Literal(literal)) => rest.strip_prefix(literal.as_str()),
-            None if rest.is_empty() => return true,
-            None => None,
-        };
-        if let Some(left) = step {
-            (part, rest) = (part + 1, left);
-            continue;
-        }
-        let Some((after, left)) = retry.and_then(|(after, left)| Some((after, next_char(left)?)))
-        else {
-            return false;
-        };
-        (part, rest, retry) = (after, left, Some((after, left)));
-    }
-}
-
-fn next_char(text: &str) -> Option<&str> {
-    let mut rest = text.chars();
-    rest.next().map(|_| rest.as_str())
-}
-
 /// Words that are not found may still stand in what the event cannot show.
 fn keywords(all: bool, words: &[Text], event: &Event) -> Truth {
     let mut found = vec![false; words.len()];
@@ -564,10 +420,7 @@ fn keywords(all: bool, words: &[Text], event: &Event) -> Truth {
 fn mark_words(value: &Value, words: &[Text], found: &mut [bool]) {
     match value {
         Value::String(text) => {
-            let text = Folded {
-                text: Cow::Borrowed(text),
-                lower: OnceCell::new(),
-            };
+            let text = Folded::new(text);
             words
                 .iter()
                 .zip(found)
