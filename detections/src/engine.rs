@@ -14,22 +14,23 @@ use crate::batch::{Column, EventBatch};
 use crate::matcher::{Check, Scalar, Scope};
 use crate::sigma::ast::Rule;
 use crate::truth::{Bounds, Truth};
+use crate::views::shown::Outline;
 
 mod bodies;
 mod columns;
 mod dictionary;
-mod guards;
 mod hints;
 mod memory;
 mod plan;
 mod screen;
 mod situation;
+mod tree;
 
 use bodies::{Bodies, Screens};
-use guards::Passing;
 use memory::{RowValues, Values};
-use plan::{Plan, Reads};
-use situation::{Situation, Situations};
+use plan::{Expression, Plan, Reads};
+use situation::Situations;
+use tree::{Next, Open, Rest, Tree};
 
 /// Compiled rules.
 #[derive(Debug)]
@@ -77,7 +78,7 @@ pub struct Evaluator<'r> {
     plan: &'r Plan,
     values: Values,
     situations: Situations,
-    passing: Passing,
+    tree: Tree,
     screens: Screens,
     known: RowValues,
     /// Rules whose bounds have not met for the row at hand.
@@ -130,7 +131,7 @@ impl<'r> Evaluator<'r> {
             plan,
             values: Values::new(plan),
             situations: Situations::default(),
-            passing: Passing::default(),
+            tree: Tree::default(),
             screens: Screens::default(),
             known: RowValues::default(),
             open: Vec::new(),
@@ -142,11 +143,8 @@ impl<'r> Evaluator<'r> {
     /// Which rules match which events.
     #[must_use]
     pub fn evaluate(&mut self, batch: &EventBatch) -> Evaluation {
-        if self.values.is_full() || self.situations.is_full() || self.passing.is_full() {
-            self.values.clear();
-            self.situations.clear();
-            self.passing.clear();
-            self.effort.resets += 1;
+        if self.values.is_full() || self.situations.is_full() {
+            self.forget();
         }
         self.screens.trim();
         let mut evaluation = Evaluation::default();
@@ -166,131 +164,112 @@ impl<'r> Evaluator<'r> {
     }
 
     fn row(&mut self, batch: &EventBatch, row: usize, evaluation: &mut Evaluation) {
+        if self.tree.is_full() {
+            self.forget();
+        }
         let mut known = std::mem::take(&mut self.known);
         known.clear();
-        let is_odd = batch.is_odd(row) || !self.by_situation(batch, row, &mut known, evaluation);
+        let is_odd = batch.is_odd(row) || !self.by_columns(batch, row, &mut known, evaluation);
         if is_odd {
-            self.open.clear();
-            self.open.extend(0..self.plan.expressions.len());
-        }
-        if !self.open.is_empty() {
-            let known = (!is_odd).then_some(&mut known);
-            self.by_document(batch, row, known, evaluation);
+            let all = self.plan.expressions.iter().enumerate();
+            by_document(self.plan, &mut self.truths, all, batch, row, evaluation);
+            self.effort.parsed += 1;
         }
         self.known = known;
     }
 
-    /// Goes as far as possible without a document, and leaves in `open` the rules that need one. False if not even the
-    /// columns can be relied on.
-    fn by_situation(
+    /// Between rows: nodes and numbers are meaningless afterwards.
+    fn forget(&mut self) {
+        self.values.clear();
+        self.situations.clear();
+        self.tree.clear();
+        self.effort.resets += 1;
+    }
+
+    /// False if the columns cannot be relied on; else all is done.
+    fn by_columns(
         &mut self,
         batch: &EventBatch,
         row: usize,
         known: &mut RowValues,
         evaluation: &mut Evaluation,
     ) -> bool {
-        let (plan, values) = (self.plan, &mut self.values);
-        let found = self.situations.find(plan, values, batch, row, known);
-        let Some((number, situation)) = found else {
+        let plan = self.plan;
+        let remembered = (&mut self.values, &mut self.tree);
+        let found = self.situations.find(plan, remembered, batch, row, known);
+        let Some(situation) = found else {
             return false;
         };
-        for (rule, truth) in &situation.decided {
-            evaluation.add(row, *rule, *truth);
-        }
-        self.open.clear();
-        if situation.open.is_empty() {
-            return true;
-        }
-        self.effort.open += 1;
-        let mut cells = Cells {
-            plan,
-            values,
-            known,
-            batch,
-            row,
-        };
-        self.open.extend(&situation.guards.others);
-        for guard in &situation.guards.groups {
-            let Some(value) = cells.group_number(guard.group) else {
-                self.open
-                    .extend(guard.members.iter().map(|(place, _)| place));
-                continue;
-            };
-            let key = (number, guard.group, value, batch.envelope(row) as u8);
-            let passing = self.passing.of(key, guard, |test| cells.bounds(test));
-            self.open.extend(passing);
-        }
-        narrow(&mut self.open, situation, evaluation, row, |test| {
-            cells.bounds(test)
-        });
-        if !self.open.is_empty() && situation.bodies.any() {
-            let screens = &mut self.screens;
-            if let Some(bodies) = cells.bodies(situation, screens) {
-                self.effort.screened += 1;
-                narrow(&mut self.open, situation, evaluation, row, |test| {
-                    cells.bounds_with(test, bodies, screens)
-                });
+        let mut number = situation.root;
+        self.effort.open += u64::from(!matches!(self.tree.node(number).next, Next::End));
+        loop {
+            let node = self.tree.node(number);
+            for (rule, truth) in &node.decided {
+                evaluation.add(row, *rule, *truth);
             }
-        }
-        for number in &mut self.open {
-            *number = situation.open[*number].0;
-        }
-        true
-    }
-
-    /// The truth of what is left, by the event as a document.
-    fn by_document(
-        &mut self,
-        batch: &EventBatch,
-        row: usize,
-        mut known: Option<&mut RowValues>,
-        evaluation: &mut Evaluation,
-    ) {
-        let Ok(event) = batch.event(row) else {
-            return;
-        };
-        self.effort.parsed += 1;
-        let (plan, values, truths) = (self.plan, &mut self.values, &mut self.truths);
-        truths.clear();
-        truths.resize(plan.tests.len(), None);
-        let mut truth = |test: usize| {
-            let by_columns = known.as_deref_mut().and_then(|known| {
-                let mut cells = Cells {
-                    plan,
-                    values,
-                    known,
-                    batch,
-                    row,
-                };
-                cells.bounds(test).known()
-            });
-            by_columns.unwrap_or_else(|| plan.tests[test].leaf.evaluate(Scope::Event(&event)))
-        };
-        for rule in &self.open {
-            let expression = &plan.expressions[*rule];
-            let bounds = expression
-                .bounds(&mut |test| (*truths[test].get_or_insert_with(|| truth(test))).into());
-            evaluation.add(row, *rule, bounds.most);
+            let rest = match &node.next {
+                Next::End => return true,
+                Next::Rest(rest) => Some(rest),
+                Next::Group(group) => {
+                    if let Some(class) = self.values.class(plan, *group, batch, row, known) {
+                        let step = (*group, class);
+                        let verdicts = self.values.verdicts(*group, class);
+                        number = self.tree.step(plan, number, step, verdicts);
+                        continue;
+                    }
+                    None
+                }
+            };
+            let cells = Cells {
+                plan,
+                values: &mut self.values,
+                known,
+                batch,
+                row,
+            };
+            self.open.clear();
+            self.open.extend(0..node.open.len());
+            if let Some(rest) = rest {
+                let effort = &mut self.effort;
+                cells.narrow(
+                    (&mut self.open, &node.open),
+                    (&situation.outline, rest),
+                    &mut self.screens,
+                    effort,
+                    evaluation,
+                );
+            }
+            if !self.open.is_empty() {
+                let left = self.open.iter().map(|place| &node.open[*place]);
+                let left = left.map(|open| (open.rule, &*open.expression));
+                by_document(plan, &mut self.truths, left, batch, row, evaluation);
+                self.effort.parsed += 1;
+            }
+            return true;
         }
     }
 }
 
-/// Keeps of the numbers in `open` those whose rules are not decided by `test`.
-fn narrow(
-    open: &mut Vec<usize>,
-    situation: &Situation,
-    evaluation: &mut Evaluation,
+/// The truth of what is left of some rules, by the event as a document.
+fn by_document<'p>(
+    plan: &Plan,
+    truths: &mut Vec<Option<Truth>>,
+    rules: impl Iterator<Item = (usize, &'p Expression)>,
+    batch: &EventBatch,
     row: usize,
-    mut test: impl FnMut(usize) -> Bounds,
+    evaluation: &mut Evaluation,
 ) {
-    open.retain(|number| {
-        let (rule, expression) = &situation.open[*number];
-        let truth = expression.bounds(&mut test).known();
-        if let Some(truth) = truth {
-            evaluation.add(row, *rule, truth);
-        }
-        truth.is_none()
-    });
+    let Ok(event) = batch.event(row) else {
+        return;
+    };
+    truths.clear();
+    truths.resize(plan.tests.len(), None);
+    let truth = |test: usize| plan.tests[test].leaf.evaluate(Scope::Event(&event));
+    for (rule, expression) in rules {
+        let bounds = expression
+            .bounds(&mut |test| (*truths[test].get_or_insert_with(|| truth(test))).into());
+        evaluation.add(row, rule, bounds.most);
+    }
 }
 
 /// Whether the view `exec` may be there: false only if the URI is plain and names no kind of connection.
@@ -329,18 +308,43 @@ struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    fn group_number(&mut self, group: usize) -> Option<usize> {
-        self.values
-            .group_number(self.plan, group, self.batch, self.row, self.known)
+    /// Decides rules by texts and by what a walk through the bodies finds; `places` are those of `open` that are left.
+    fn narrow(
+        mut self,
+        (places, open): (&mut Vec<usize>, &[Open]),
+        (outline, rest): (&Outline, &Rest),
+        screens: &mut Screens,
+        effort: &mut Effort,
+        evaluation: &mut Evaluation,
+    ) {
+        let row = self.row;
+        let mut retain = |places: &mut Vec<usize>, test: &mut dyn FnMut(usize) -> Bounds| {
+            places.retain(|place| {
+                let Open {
+                    rule, expression, ..
+                } = &open[*place];
+                let truth = expression.bounds(&mut |number| test(number)).known();
+                if let Some(truth) = truth {
+                    evaluation.add(row, *rule, truth);
+                }
+                truth.is_none()
+            });
+        };
+        if rest.texts {
+            retain(places, &mut |test| self.bounds(test));
+        }
+        if !places.is_empty()
+            && rest.bodies.any()
+            && let Some(bodies) = self.bodies((outline, rest), screens)
+        {
+            effort.screened += 1;
+            retain(places, &mut |test| self.bounds_with(test, bodies, screens));
+        }
     }
 
-    /// The truth of a test as far as columns tell.
+    /// The truth of a test as far as texts tell.
     fn bounds(&mut self, test: usize) -> Bounds {
         match &self.plan.tests[test].reads {
-            Reads::Group { group, slot } => {
-                self.values
-                    .test(self.plan, (*group, *slot), self.batch, self.row, self.known)
-            }
             Reads::Text(column, check) => {
                 if let Some((_, bounds)) = self.known.texts.iter().find(|known| known.0 == test) {
                     return *bounds;
@@ -350,7 +354,10 @@ impl Cells<'_> {
                 bounds
             }
             Reads::Connection if !connects(self.batch, self.row) => Bounds::FALSE,
-            Reads::Connection | Reads::Body(..) | Reads::Document => Bounds::ANY,
+            // The tree has asked for all groups before.
+            Reads::Group { .. } | Reads::Connection | Reads::Body(..) | Reads::Document => {
+                Bounds::ANY
+            }
         }
     }
 
@@ -362,15 +369,25 @@ impl Cells<'_> {
     }
 
     /// Looks through the bodies; `None` if it cannot be said what they would be.
-    fn bodies(&mut self, situation: &Situation, screens: &mut Screens) -> Option<Bodies> {
-        let succeeded = match self.bounds(Plan::SUCCESS).known()? {
+    fn bodies(&mut self, rest: (&Outline, &Rest), screens: &mut Screens) -> Option<Bodies> {
+        let succeeded = match self.success()? {
             Truth::True => Some(true),
             Truth::False => Some(false),
             Truth::Unknown => None,
         };
         let (plan, batch, row) = (self.plan, self.batch, self.row);
-        Some(Bodies::screen(
-            plan, situation, succeeded, screens, batch, row,
-        ))
+        Some(Bodies::screen(plan, rest, succeeded, screens, batch, row))
+    }
+
+    /// Whether the request succeeded.
+    fn success(&mut self) -> Option<Truth> {
+        let Reads::Group { group, slot } = self.plan.tests[Plan::SUCCESS].reads else {
+            return None;
+        };
+        let (batch, row) = (self.batch, self.row);
+        let class = self
+            .values
+            .class(self.plan, group, batch, row, self.known)?;
+        self.values.verdicts(group, class).get(slot).copied()
     }
 }

@@ -19,14 +19,16 @@ pub const DICTIONARY_VALUES_MAX: usize = 64 << 10;
 /// Bytes of such texts per column, for the same reason.
 pub const DICTIONARY_BYTES_MAX: usize = 4 << 20;
 
-/// Values of columns for which it is remembered which rules they leave in a situation, some 50 bytes each.
-pub const PASSING_MAX: usize = 256 << 10;
-
 /// Bytes of scalars of bodies that are remembered with what they mean to rules, over all keys.
 pub const MEMO_BYTES_MAX: usize = 8 << 20;
 
-/// Verdicts on distinct values that are remembered in all, one byte each.
-pub const VERDICTS_MAX: usize = 16 << 20;
+/// Bytes of verdicts that tell the classes of values apart: one for each test of a group. Values fall into some dozens of
+/// classes; only a log made to that end has many.
+pub const CLASSES_BYTES_MAX: usize = 16 << 20;
+
+/// Parts of rules that are remembered by situation and by classes of values, some fifty bytes each. A thousand rules over a
+/// busy cluster take a tenth of it.
+pub const TREE_PARTS_MAX: usize = 512 << 10;
 
 /// Distinct combinations of verb, resource and what else stands in every event for which the rules that are left are
 /// remembered.

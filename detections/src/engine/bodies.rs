@@ -3,7 +3,7 @@
 use super::hints::{Hint, Memo, Place};
 use super::plan::Plan;
 use super::screen::Screen;
-use super::situation::Situation;
+use super::tree::Rest;
 use crate::batch::{Column, EventBatch};
 use crate::truth::{Bounds, Truth};
 use crate::views::shown::{Body, Outline, Shown};
@@ -37,13 +37,13 @@ impl Screens {
 impl Bodies {
     pub(super) fn screen(
         plan: &Plan,
-        situation: &Situation,
+        (outline, rest): (&Outline, &Rest),
         succeeded: Option<bool>,
         screens: &mut Screens,
         batch: &EventBatch,
         row: usize,
     ) -> Self {
-        let needed = situation.bodies;
+        let needed = rest.bodies;
         let object_is_request = Outline::is_read_from_request(succeeded);
         let Screens {
             request: sent,
@@ -52,7 +52,7 @@ impl Bodies {
         } = screens;
         let mut look = |screen: &mut Screen, column, wanted| match batch.slice(column, row) {
             None | Some(b"null") => Body::Missing,
-            Some(text) if wanted => screen.body(&plan.atoms, &situation.wanted, memo, text),
+            Some(text) if wanted => screen.body(&plan.atoms, &rest.wanted, memo, text),
             Some(_) => Body::Unclear,
         };
         let sent = look(
@@ -65,10 +65,10 @@ impl Bodies {
             Column::ResponseObject,
             needed.response || (needed.object && !object_is_request),
         );
-        let object = situation.outline.object(succeeded, sent, answer);
+        let object = outline.object(succeeded, sent, answer);
         Self {
             object,
-            pod: situation.outline.pod(object),
+            pod: outline.pod(object),
             request: shown(sent, batch, row, &[b"\"Request\"", b"\"RequestResponse\""]),
             response: shown(answer, batch, row, &[b"\"RequestResponse\""]),
             object_is_request,

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::batch::{Column, EventBatch};
 use crate::event::{Event, Origin};
 use crate::fields;
+use crate::json;
 use crate::path::FieldPath;
 
 /// The columns by which most rules can be ruled out, with few distinct values each. What the rules come to for a
@@ -18,9 +19,25 @@ pub(super) const SITUATION: [Column; 6] = [
     Column::Level,
 ];
 
+/// What some tests read together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) columns: &'static [Column],
+    /// Of the response's status only the code: the messages of failed requests hardly repeat.
+    pub(super) code_only: bool,
+}
+
 /// The columns that decide a field, if they repeat enough to be remembered: whatever [`Event::resolve`] reads for this
 /// path, and nothing else.
-pub(super) fn columns_of(path: &FieldPath) -> Option<&'static [Column]> {
+pub(super) fn reading_of(path: &FieldPath) -> Option<Reading> {
+    let code_only = path.is(&["responseStatus", "code"]) || path.is(&["outcome", "result"]);
+    Some(Reading {
+        columns: columns_of(path)?,
+        code_only,
+    })
+}
+
+fn columns_of(path: &FieldPath) -> Option<&'static [Column]> {
     if path.has_positions() {
         return None;
     }
@@ -90,4 +107,73 @@ pub(super) fn small_event(columns: &[Column], batch: &EventBatch, row: usize) ->
         ..Origin::default()
     };
     Some(Event::from_fields(small, origin, batch.settings().clone()))
+}
+
+/// A status that is so short is a value of its own.
+const STATUS_BYTES_SHORT: usize = 48;
+
+/// What stands for a status where only its code matters: the code, or the whole text if it is short or unusual. `None` if it is
+/// not valid JSON.
+pub(super) fn code_of(status: &[u8]) -> Option<&[u8]> {
+    if status.len() <= STATUS_BYTES_SHORT {
+        return Some(status);
+    }
+    let (mut code, mut is_plain): (Option<&[u8]>, _) = (None, true);
+    for member in json::members(status) {
+        // What is no object is unusual.
+        let Ok((key, value)) = member else {
+            return Some(status);
+        };
+        let is_number = is_whole_number(value);
+        is_plain &= is_number || json::string(value).is_some() || is_flat(value);
+        // Of duplicate keys the last wins.
+        match &*key {
+            "code" if is_number => code = Some(value),
+            "code" => return Some(status),
+            // A path finds `responseStatus.code` as one key, too.
+            key if key.contains('.') => return Some(status),
+            _ => {}
+        }
+    }
+    // Without a code the text is empty, as no value is.
+    (is_plain || fields::is_document(status)).then(|| code.unwrap_or_default())
+}
+
+/// Whether this is an object of strings and whole numbers, such as the details of a status.
+fn is_flat(value: &[u8]) -> bool {
+    let is_plain = |value: &[u8]| is_whole_number(value) || json::string(value).is_some();
+    json::members(value).all(|member| member.is_ok_and(|(_, value)| is_plain(value)))
+}
+
+fn is_whole_number(value: &[u8]) -> bool {
+    let has_no_zeros_before = value.len() == 1 || value.first() != Some(&b'0');
+    value.len() < 10 && has_no_zeros_before && value.iter().all(u8::is_ascii_digit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_its_code() {
+        let status = |code: &str| {
+            format!(r#"{{"metadata":{{}},"status":"Failure","message":"no \"x\" here","code":{code}}}"#)
+        };
+        for (code, expected) in [
+            ("404", Some("404")),
+            (r#"500,"code":404"#, Some("404")),
+        ] {
+            let text = status(code);
+            let found = code_of(text.as_bytes());
+            assert_eq!(found, expected.map(str::as_bytes), "{code}");
+        }
+        for code in ["\"404\"", "null", "404.0", "[404]", "0404", "tru", "404,\"a.b\":1"] {
+            let text = status(code);
+            assert_eq!(code_of(text.as_bytes()), Some(text.as_bytes()), "{code}");
+        }
+        let without = r#"{"metadata":{},"status":"Failure","message":"something without a code"}"#;
+        assert_eq!(code_of(without.as_bytes()), Some(b"".as_slice()));
+        let broken = r#"{"metadata":{},"status":tru,"message":"something that is no JSON at all"}"#;
+        assert_eq!(code_of(broken.as_bytes()), None);
+    }
 }

@@ -66,31 +66,38 @@ impl Hint {
             Self::Any(parts) => parts.iter().any(|part| part.may_hold(found)),
         }
     }
+
+    /// Marks its atoms.
+    fn mark(&self, marked: &mut [bool]) {
+        match self {
+            Self::Always => {}
+            Self::Atom(atom) => marked[*atom] = true,
+            Self::All(parts) | Self::Any(parts) => {
+                for part in parts {
+                    part.mark(marked);
+                }
+            }
+        }
+    }
 }
 
-/// The atoms and keys that some rules ask for.
+/// The keys that some rules ask for.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    atoms: Vec<bool>,
+    /// By the number of the key.
     keys: Vec<bool>,
 }
 
 impl Wanted {
-    /// Asks for the atoms of a hint too.
-    pub(super) fn add(&mut self, hint: &Hint, atoms: &Atoms) {
-        match hint {
-            Hint::Always => {}
-            Hint::All(parts) | Hint::Any(parts) => {
-                for part in parts {
-                    self.add(part, atoms);
-                }
-            }
-            Hint::Atom(atom) => {
-                self.atoms.resize(atoms.len(), false);
-                self.atoms[*atom] = true;
-                let asks = |key: &Vec<u32>| key.iter().any(|atom| self.atoms[*atom as usize]);
-                self.keys = atoms.by_key.iter().map(asks).collect();
-            }
+    /// What some hints ask for.
+    pub(super) fn of<'h>(hints: impl IntoIterator<Item = &'h Hint>, atoms: &Atoms) -> Self {
+        let mut wanted = vec![false; atoms.len()];
+        for hint in hints {
+            hint.mark(&mut wanted);
+        }
+        let asks = |key: &Vec<u32>| key.iter().any(|atom| wanted[*atom as usize]);
+        Self {
+            keys: atoms.by_key.iter().map(asks).collect(),
         }
     }
 

@@ -1,14 +1,17 @@
-//! What is remembered over batches of values and of the verdicts on them.
+//! What is remembered over batches of values and of what tests say of them.
+//!
+//! Thousands of users, clients and addresses fall into a few *classes*: values of which all tests say the same. A value is judged
+//! by all tests of its group when it is first seen; from then on it is a number, and its class another.
 
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use super::columns::small_event;
+use super::columns::{self, small_event};
 use super::dictionary::{ABSENT, Dictionary};
 use super::plan::{Group, Plan};
 use crate::batch::{Column, EventBatch};
-use crate::limits::{FIELD_BYTES_FREE, VERDICTS_MAX};
+use crate::limits::{CLASSES_BYTES_MAX, FIELD_BYTES_FREE};
 use crate::matcher::{Leaf, Scalar, Scope};
 use crate::truth::{Bounds, Truth};
 
@@ -18,32 +21,31 @@ const GROUP_COLUMNS_MAX: usize = 3;
 /// How many envelopes there are.
 const ENVELOPES: usize = 4;
 
-/// The numbers of a group's columns, and of the envelope.
-type Combination = [u32; GROUP_COLUMNS_MAX + 1];
+/// The numbers of a group's columns.
+type Combination = [u32; GROUP_COLUMNS_MAX];
 
-/// The values of columns and the verdicts on them. Bounded; what is forgotten is judged anew.
+/// What the tests of a group say of a value, by slot.
+pub(super) type Verdicts = Box<[Truth]>;
+
+/// The values of columns and their classes. Bounded; what is forgotten is judged anew.
 #[derive(Debug)]
 pub(super) struct Values {
     columns: [Dictionary; Column::ALL.len()],
+    /// The codes of statuses, and by the number of a status the number of its code and one.
+    codes: Dictionary,
+    code_of: Vec<u32>,
     groups: Vec<GroupMemory>,
 }
 
-/// Verdicts of one group's tests.
+/// The classes of one group's values.
 #[derive(Debug, Default)]
 struct GroupMemory {
     /// The numbers of combinations; of a single column they are found by its number, without this.
-    combinations: HashMap<Combination, usize, RandomState>,
-    /// By envelope, then by combination, then by slot.
-    verdicts: [Vec<Verdict>; ENVELOPES],
-}
-
-/// A verdict that may not have been asked for yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Unasked,
-    Known(Truth),
-    /// The columns are not valid JSON: only the document tells.
-    Unclear,
+    combinations: HashMap<Combination, u32, RandomState>,
+    /// By envelope, then by number: the class and one, or zero if the value was not judged yet.
+    classes: [Vec<u32>; ENVELOPES],
+    numbers: HashMap<Verdicts, u32, RandomState>,
+    verdicts: Vec<Verdicts>,
 }
 
 /// Values of a row that have been looked up.
@@ -83,22 +85,26 @@ impl Values {
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
             columns: std::array::from_fn(|_| Dictionary::default()),
+            codes: Dictionary::default(),
+            code_of: Vec::new(),
             groups: plan.groups.iter().map(|_| GroupMemory::default()).collect(),
         }
     }
 
     pub(super) fn is_full(&self) -> bool {
-        let verdicts = self.groups.iter().flat_map(|group| &group.verdicts);
+        let classes = self.groups.iter().map(GroupMemory::class_bytes);
         self.columns.iter().any(Dictionary::is_full)
-            || verdicts.map(Vec::len).sum::<usize>() >= VERDICTS_MAX
+            || self.codes.is_full()
+            || classes.sum::<usize>() >= CLASSES_BYTES_MAX
     }
 
-    /// Between batches only: rows hold numbers.
+    /// Between rows only: rows hold numbers.
     pub(super) fn clear(&mut self) {
         self.columns.iter_mut().for_each(Dictionary::clear);
+        self.codes.clear();
+        self.code_of.clear();
         for group in &mut self.groups {
-            group.combinations.clear();
-            group.verdicts.iter_mut().for_each(Vec::clear);
+            *group = GroupMemory::default();
         }
     }
 
@@ -124,105 +130,145 @@ impl Values {
         }
     }
 
-    /// The truth of a group's test for a row.
-    pub(super) fn test(
-        &mut self,
-        plan: &Plan,
-        (group, slot): (usize, usize),
-        batch: &EventBatch,
-        row: usize,
-        values: &mut RowValues,
-    ) -> Bounds {
-        let planned = &plan.groups[group];
-        if is_too_heavy(planned, batch, row) {
-            return Bounds::ANY;
-        }
-        let slots = planned.tests.len();
-        let Some(number) = self.group_number(plan, group, batch, row, values) else {
-            return judge(plan, planned, slot, batch, row).bounds();
-        };
-        let verdicts = &mut self.groups[group].verdicts[batch.envelope(row) as usize];
-        if verdicts.len() < (number + 1) * slots {
-            verdicts.resize((number + 1) * slots, Verdict::Unasked);
-        }
-        let verdict = &mut verdicts[number * slots + slot];
-        if *verdict == Verdict::Unasked {
-            *verdict = judge(plan, planned, slot, batch, row);
-        }
-        verdict.bounds()
-    }
-
-    /// The number of a row's values in a group's columns; `None` if verdicts on them are not remembered.
-    pub(super) fn group_number(
+    /// The class of a row's values in a group's columns; `None` if only the document tells what the tests say of them.
+    pub(super) fn class(
         &mut self,
         plan: &Plan,
         group: usize,
         batch: &EventBatch,
         row: usize,
         values: &mut RowValues,
-    ) -> Option<usize> {
+    ) -> Option<u32> {
         let planned = &plan.groups[group];
         if is_too_heavy(planned, batch, row) {
             return None;
         }
-        if let [column] = planned.columns {
-            let number = self.number(*column, batch, row, values)?;
-            return Some(number as usize);
+        let envelope = batch.envelope(row) as usize;
+        let number = self.group_number(planned, group, batch, row, values);
+        let memory = &mut self.groups[group];
+        if let Some(number) = number
+            && let Some(class) = memory.classes[envelope].get(number as usize)
+            && let Some(class) = class.checked_sub(1)
+        {
+            return Some(class);
         }
-        let combination = self.combination(planned, batch, row, values)?;
-        Some(self.groups[group].number(combination))
+        let class = memory.class_of(judge(plan, planned, batch, row)?);
+        if let Some(number) = number {
+            memory.remember(envelope, number as usize, class);
+        }
+        Some(class)
     }
 
-    fn combination(
+    /// What the tests of a group say of the values of a class.
+    pub(super) fn verdicts(&self, group: usize, class: u32) -> &[Truth] {
+        &self.groups[group].verdicts[class as usize]
+    }
+
+    /// The number of a row's values in a group's columns; `None` if one of them is too long.
+    fn group_number(
         &mut self,
-        group: &Group,
+        planned: &Group,
+        group: usize,
         batch: &EventBatch,
         row: usize,
         values: &mut RowValues,
-    ) -> Option<Combination> {
-        let mut combination = [0; GROUP_COLUMNS_MAX + 1];
-        for (number, column) in combination.iter_mut().zip(group.columns) {
-            *number = self.number(*column, batch, row, values)?;
+    ) -> Option<u32> {
+        if let [column] = planned.reading.columns {
+            return self.number(*column, batch, row, values);
         }
-        combination[GROUP_COLUMNS_MAX] = batch.envelope(row) as u32;
-        Some(combination)
+        let mut combination = [0; GROUP_COLUMNS_MAX];
+        for (number, column) in combination.iter_mut().zip(planned.reading.columns) {
+            *number = if *column == Column::ResponseStatus && planned.reading.code_only {
+                self.code_number(batch, row, values)?
+            } else {
+                self.number(*column, batch, row, values)?
+            };
+        }
+        let combinations = &mut self.groups[group].combinations;
+        let next = u32::try_from(combinations.len()).ok()?;
+        Some(*combinations.entry(combination).or_insert(next))
+    }
+}
+
+impl Values {
+    /// The number of a row's code.
+    fn code_number(
+        &mut self,
+        batch: &EventBatch,
+        row: usize,
+        values: &mut RowValues,
+    ) -> Option<u32> {
+        let Some(status) = batch.slice(Column::ResponseStatus, row) else {
+            return Some(ABSENT);
+        };
+        let number = self.number(Column::ResponseStatus, batch, row, values);
+        let place = number.map(|number| number as usize);
+        if let Some(known) = place.and_then(|place| self.code_of.get(place))
+            && let Some(code) = known.checked_sub(1)
+        {
+            return Some(code);
+        }
+        let code = self.codes.number(columns::code_of(status)?)?;
+        if let Some(place) = place {
+            if self.code_of.len() <= place {
+                self.code_of.resize(place + 1, 0);
+            }
+            self.code_of[place] = code + 1;
+        }
+        Some(code)
     }
 }
 
 impl GroupMemory {
-    fn number(&mut self, combination: Combination) -> usize {
-        let next = self.combinations.len();
-        *self.combinations.entry(combination).or_insert(next)
-    }
-}
-
-impl Verdict {
-    fn bounds(self) -> Bounds {
-        match self {
-            Self::Known(truth) => truth.into(),
-            Self::Unasked | Self::Unclear => Bounds::ANY,
+    /// The class with these verdicts, new or known.
+    fn class_of(&mut self, verdicts: Verdicts) -> u32 {
+        if let Some(class) = self.numbers.get(&verdicts) {
+            return *class;
         }
+        let class = u32::try_from(self.verdicts.len()).unwrap_or(u32::MAX);
+        self.verdicts.push(verdicts.clone());
+        self.numbers.insert(verdicts, class);
+        class
+    }
+
+    fn remember(&mut self, envelope: usize, number: usize, class: u32) {
+        let classes = &mut self.classes[envelope];
+        if classes.len() <= number {
+            classes.resize(number + 1, 0);
+        }
+        classes[number] = class + 1;
+    }
+
+    fn class_bytes(&self) -> usize {
+        let width = self.verdicts.first().map_or(0, |verdicts| verdicts.len());
+        2 * self.verdicts.len() * width
     }
 }
 
 /// `event.truncated` reads annotations, and whether a field is too heavy for a document, which is no matter of columns.
 fn is_too_heavy(group: &Group, batch: &EventBatch, row: usize) -> bool {
-    group.columns == [Column::Annotations] && batch.raw(row).len() > FIELD_BYTES_FREE
+    group.reading.columns == [Column::Annotations] && batch.raw(row).len() > FIELD_BYTES_FREE
 }
 
-/// Judges a test of a group for the values of a row.
-fn judge(plan: &Plan, group: &Group, slot: usize, batch: &EventBatch, row: usize) -> Verdict {
-    let planned = &plan.tests[group.tests[slot]];
-    if let ([column], Leaf::Field(Some(path), check)) = (group.columns, &planned.leaf)
-        && path.is(column.path())
+/// What all tests of a group say of the values of a row; `None` if the columns are not valid JSON.
+fn judge(plan: &Plan, group: &Group, batch: &EventBatch, row: usize) -> Option<Verdicts> {
+    let leaves = || group.tests.iter().map(|test| &plan.tests[*test].leaf);
+    if let [column] = group.reading.columns
         && let Some(text) = batch.slice(*column, row)
         && text.starts_with(b"\"")
         && let Some(scalar) = Scalar::of_json(text)
     {
-        return Verdict::Known(check.of_scalar(&scalar));
+        let judge = |leaf: &Leaf| match leaf {
+            Leaf::Field(Some(path), check) if path.is(column.path()) => {
+                Some(check.of_scalar(&scalar))
+            }
+            _ => None,
+        };
+        if let Some(verdicts) = leaves().map(judge).collect() {
+            return Some(verdicts);
+        }
     }
-    match small_event(group.columns, batch, row) {
-        Some(event) => Verdict::Known(planned.leaf.evaluate(Scope::Event(&event))),
-        None => Verdict::Unclear,
-    }
+    let event = small_event(group.reading.columns, batch, row)?;
+    let judge = |leaf: &Leaf| leaf.evaluate(Scope::Event(&event));
+    Some(leaves().map(judge).collect())
 }

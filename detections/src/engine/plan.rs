@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::columns::{SITUATION, columns_of, text_column_of};
+use super::columns::{Reading, SITUATION, reading_of, text_column_of};
 use super::hints::{self, Atoms, Hint, Place};
 use crate::batch::Column;
 use crate::matcher::{Check, Leaf};
@@ -47,13 +47,13 @@ pub(super) enum Reads {
 /// Columns that some tests read together.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) columns: &'static [Column],
+    pub(super) reading: Reading,
     /// The tests, by slot.
     pub(super) tests: Vec<usize>,
 }
 
 /// A rule over tests.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expression {
     Known(Truth),
     Test(usize),
@@ -87,11 +87,7 @@ impl Plan {
     fn cost(&self, reads: &Reads) -> u8 {
         match reads {
             Reads::Group { group, .. } => {
-                let columns = self.groups[*group].columns.iter();
-                columns
-                    .map(|column| length_rank(*column))
-                    .max()
-                    .unwrap_or(0)
+                self.groups[*group].cost()
             }
             Reads::Text(..) | Reads::Connection => 10,
             Reads::Body(..) => 11,
@@ -114,9 +110,16 @@ fn length_rank(column: Column) -> u8 {
 }
 
 impl Group {
+    /// How dear it is to look its values up: by the length of their texts.
+    pub(super) fn cost(&self) -> u8 {
+        let ranks = self.reading.columns.iter();
+        let rank = ranks.map(|column| length_rank(*column)).max();
+        rank.unwrap_or(0)
+    }
+
     /// Whether the situation decides its tests.
     pub(super) fn is_situation(&self) -> bool {
-        self.columns.iter().all(|column| SITUATION.contains(column))
+        self.reading.columns.iter().all(|column| SITUATION.contains(column))
     }
 }
 
@@ -164,6 +167,20 @@ impl Expression {
             },
             Self::And(parts) => reduce_parts(parts, Truth::False, known),
             Self::Or(parts) => reduce_parts(parts, Truth::True, known),
+        }
+    }
+
+    /// Every test in it.
+    pub(super) fn tests(&self, each: &mut impl FnMut(usize)) {
+        match self {
+            Self::Known(_) => {}
+            Self::Test(index) => each(*index),
+            Self::Not(inner) => inner.tests(each),
+            Self::And(parts) | Self::Or(parts) => {
+                for part in parts {
+                    part.tests(each);
+                }
+            }
         }
     }
 
@@ -240,7 +257,12 @@ struct Planner {
 impl Planner {
     /// The first test: [`Plan::SUCCESS`].
     fn success(&mut self) {
-        let word = vec![Part::Literal("success".to_owned())];
+        self.result("success");
+    }
+
+    /// The test of one result.
+    fn result(&mut self, result: &str) -> Expression {
+        let word = vec![Part::Literal(result.to_owned())];
         let pattern = Pattern::new(word, Relation::Equals, true);
         let test = FieldTest {
             field: Some(FieldPath::parse("outcome.result")),
@@ -251,7 +273,7 @@ impl Planner {
             },
             span: 0..0,
         };
-        self.field(&test);
+        self.field_alone(&test)
     }
 
     fn rule(&mut self, rule: &Rule) -> Expression {
@@ -293,14 +315,24 @@ impl Planner {
     }
 
     fn field(&mut self, test: &FieldTest) -> Expression {
+        let path = test.field.as_ref();
+        let is_of_denied = path.is_some_and(|path| path.starts_with(&["outcome", "denied_by"]));
+        if is_of_denied && hints::needs_value(&test.test) {
+            // Only what was denied has the field, and where the one is unknown, so is the other. The code is the cheaper one.
+            return Expression::And(vec![self.result("denied"), self.field_alone(test)]);
+        }
+        self.field_alone(test)
+    }
+
+    fn field_alone(&mut self, test: &FieldTest) -> Expression {
         let name = format!("{:?} {:?}", test.field, test.test);
         if let Some(known) = self.known.get(&name) {
             return Expression::Test(*known);
         }
         // A reference to another field reads what its own field does not tell.
         let path = test.field.as_ref().filter(|_| !refers(test));
-        let reads = if let Some(columns) = path.and_then(columns_of) {
-            self.group(columns)
+        let reads = if let Some(reading) = path.and_then(reading_of) {
+            self.group(reading)
         } else if path.is_some_and(|path| path.first() == "exec") && hints::needs_value(&test.test)
         {
             Reads::Connection
@@ -320,8 +352,8 @@ impl Planner {
         if let Some(known) = self.known.get(&name) {
             return Expression::Test(*known);
         }
-        let reads = if let Some(columns) = test.field.as_ref().and_then(columns_of) {
-            self.group(columns)
+        let reads = if let Some(reading) = test.field.as_ref().and_then(reading_of) {
+            self.group(reading)
         } else {
             self.plan
                 .atoms
@@ -347,12 +379,12 @@ impl Planner {
     }
 
     /// A place among the tests of a group, for the test that comes next.
-    fn group(&mut self, columns: &'static [Column]) -> Reads {
+    fn group(&mut self, reading: Reading) -> Reads {
         let groups = &mut self.plan.groups;
-        let known = groups.iter().position(|group| group.columns == columns);
+        let known = groups.iter().position(|group| group.reading == reading);
         let group = known.unwrap_or_else(|| {
             groups.push(Group {
-                columns,
+                reading,
                 tests: Vec::new(),
             });
             groups.len() - 1

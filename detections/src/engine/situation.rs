@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::columns::{SITUATION, small_event};
-use super::guards::Guards;
-use super::hints::{Place, Wanted};
 use super::memory::{RowValues, Values};
-use super::plan::{Expression, Plan, Reads, Reduced};
+use super::plan::Plan;
+use super::tree::Tree;
 use crate::batch::EventBatch;
 use crate::limits::SITUATIONS_MAX;
 use crate::matcher::Scope;
@@ -28,26 +27,9 @@ pub(super) struct Situations {
 /// One of them.
 #[derive(Debug)]
 pub(super) struct Situation {
-    /// Rules that match, or that the event cannot show.
-    pub(super) decided: Vec<(usize, Truth)>,
-    /// Rules that need more, with what is left of them.
-    pub(super) open: Vec<(usize, Expression)>,
-    /// What they ask of single columns.
-    pub(super) guards: Guards,
-    /// Which bodies the open rules read.
-    pub(super) bodies: Needed,
-    /// What the open rules look for in them.
-    pub(super) wanted: Wanted,
+    /// Where the tree goes on.
+    pub(super) root: u32,
     pub(super) outline: Outline,
-}
-
-/// What of the bodies some rules read.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Needed {
-    /// The object, in either body.
-    pub(super) object: bool,
-    pub(super) request: bool,
-    pub(super) response: bool,
 }
 
 impl Situations {
@@ -64,11 +46,11 @@ impl Situations {
     pub(super) fn find(
         &mut self,
         plan: &Plan,
-        values: &mut Values,
+        (values, tree): (&mut Values, &mut Tree),
         batch: &EventBatch,
         row: usize,
         known: &mut RowValues,
-    ) -> Option<(usize, &Situation)> {
+    ) -> Option<&Situation> {
         let mut key: Key = [0; SITUATION.len() + 1];
         for (number, column) in key.iter_mut().zip(SITUATION) {
             *number = values.number(column, batch, row, known)?;
@@ -77,71 +59,26 @@ impl Situations {
         let number = if let Some(number) = self.numbers.get(&key) {
             *number
         } else {
-            self.kept.push(Situation::new(plan, batch, row)?);
+            self.kept.push(Situation::new(plan, tree, batch, row)?);
             self.numbers.insert(key, self.kept.len() - 1);
             self.kept.len() - 1
         };
-        Some((number, self.kept.get(number)?))
+        self.kept.get(number)
     }
 }
 
 impl Situation {
-    fn new(plan: &Plan, batch: &EventBatch, row: usize) -> Option<Self> {
+    fn new(plan: &Plan, tree: &mut Tree, batch: &EventBatch, row: usize) -> Option<Self> {
         let event = small_event(&SITUATION, batch, row)?;
-        let mut situation = Self {
-            decided: Vec::new(),
-            open: Vec::new(),
-            guards: Guards::default(),
-            bodies: Needed::default(),
-            wanted: Wanted::default(),
-            outline: Outline::of(&event),
-        };
         let mut known: Vec<Option<Truth>> = vec![None; plan.tests.len()];
         for group in plan.groups.iter().filter(|group| group.is_situation()) {
             for test in &group.tests {
                 known[*test] = Some(plan.tests[*test].leaf.evaluate(Scope::Event(&event)));
             }
         }
-        for (rule, expression) in plan.expressions.iter().enumerate() {
-            match expression.reduce(&mut |test| known[test]) {
-                Reduced::Known(Truth::False) => {}
-                Reduced::Known(truth) => situation.decided.push((rule, truth)),
-                Reduced::Open(expression) => {
-                    situation.note(&expression, plan);
-                    situation.open.push((rule, expression));
-                }
-            }
-        }
-        situation.guards = Guards::new(&situation.open, plan);
-        Some(situation)
-    }
-
-    /// Notes which bodies an open rule reads, and what it looks for.
-    fn note(&mut self, expression: &Expression, plan: &Plan) {
-        match expression {
-            Expression::Known(_) => {}
-            Expression::Not(inner) => self.note(inner, plan),
-            Expression::And(parts) | Expression::Or(parts) => {
-                for part in parts {
-                    self.note(part, plan);
-                }
-            }
-            Expression::Test(test) => {
-                if let Reads::Body(place, hint) = &plan.tests[*test].reads {
-                    self.wanted.add(hint, &plan.atoms);
-                    match place {
-                        Place::Object | Place::Pod => self.bodies.object = true,
-                        Place::Request => self.bodies.request = true,
-                        Place::Response => self.bodies.response = true,
-                    }
-                }
-            }
-        }
-    }
-}
-
-impl Needed {
-    pub(super) fn any(self) -> bool {
-        self.object || self.request || self.response
+        Some(Self {
+            root: tree.root(plan, &known),
+            outline: Outline::of(&event),
+        })
     }
 }
