@@ -12,6 +12,8 @@ mod blocks;
 mod skip;
 pub(crate) mod walk;
 
+pub(crate) use skip::container_end;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -376,7 +378,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn skip_container(&mut self) -> Result<(), Fault> {
-        let end = skip::container_end(self.bytes, self.at);
+        let end = container_end(self.bytes, self.at);
         self.at = end.ok_or(Fault::Cut {
             at: self.bytes.len(),
         })?;

@@ -22,6 +22,12 @@ pub const DICTIONARY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of scalars of bodies that are remembered with what they mean to rules, over all keys.
 pub const MEMO_BYTES_MAX: usize = 8 << 20;
 
+/// The longest part of a body that is remembered: the fields of the largest objects.
+pub const PART_BYTES_MAX: usize = VALUE_BYTES_MAX;
+
+/// Bytes of parts of bodies that are remembered.
+pub const PARTS_BYTES_MAX: usize = 4 << 20;
+
 /// Bytes of verdicts that tell the classes of values apart: one for each test of a group. Values fall into some dozens of
 /// classes; only a log made to that end has many.
 pub const CLASSES_BYTES_MAX: usize = 16 << 20;

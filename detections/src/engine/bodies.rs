@@ -2,7 +2,7 @@
 
 use super::hints::{Hint, Memo, Place};
 use super::plan::Plan;
-use super::screen::Screen;
+use super::screen::{KnownParts, Screen};
 use super::tree::Rest;
 use crate::batch::{Column, EventBatch};
 use crate::truth::{Bounds, Truth};
@@ -25,6 +25,7 @@ pub(super) struct Screens {
     request: Screen,
     response: Screen,
     memo: Memo,
+    parts: KnownParts,
 }
 
 impl Screens {
@@ -49,10 +50,11 @@ impl Bodies {
             request: sent,
             response: answer,
             memo,
+            parts,
         } = screens;
         let mut look = |screen: &mut Screen, column, wanted| match batch.slice(column, row) {
             None | Some(b"null") => Body::Missing,
-            Some(text) if wanted => screen.body(&plan.atoms, &rest.wanted, memo, text),
+            Some(text) if wanted => screen.body(&plan.atoms, &rest.wanted, (memo, parts), text),
             Some(_) => Body::Unclear,
         };
         let sent = look(

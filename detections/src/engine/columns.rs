@@ -157,17 +157,24 @@ mod tests {
     #[test]
     fn a_status_is_its_code() {
         let status = |code: &str| {
-            format!(r#"{{"metadata":{{}},"status":"Failure","message":"no \"x\" here","code":{code}}}"#)
+            format!(
+                r#"{{"metadata":{{}},"status":"Failure","message":"no \"x\" here","code":{code}}}"#
+            )
         };
-        for (code, expected) in [
-            ("404", Some("404")),
-            (r#"500,"code":404"#, Some("404")),
-        ] {
+        for (code, expected) in [("404", Some("404")), (r#"500,"code":404"#, Some("404"))] {
             let text = status(code);
             let found = code_of(text.as_bytes());
             assert_eq!(found, expected.map(str::as_bytes), "{code}");
         }
-        for code in ["\"404\"", "null", "404.0", "[404]", "0404", "tru", "404,\"a.b\":1"] {
+        for code in [
+            "\"404\"",
+            "null",
+            "404.0",
+            "[404]",
+            "0404",
+            "tru",
+            "404,\"a.b\":1",
+        ] {
             let text = status(code);
             assert_eq!(code_of(text.as_bytes()), Some(text.as_bytes()), "{code}");
         }

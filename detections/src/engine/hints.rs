@@ -101,6 +101,13 @@ impl Wanted {
         }
     }
 
+    /// Everything.
+    pub(super) fn all(atoms: &Atoms) -> Self {
+        Self {
+            keys: vec![true; atoms.by_key.len()],
+        }
+    }
+
     /// The number of a key, if anybody asks for it.
     #[inline]
     pub(super) fn key(&self, atoms: &Atoms, key: &[u8]) -> Option<u32> {

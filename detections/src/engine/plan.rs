@@ -86,9 +86,7 @@ impl Plan {
     /// How dear it is to decide a test: by the length of the texts that must be looked up, then by what must be read.
     fn cost(&self, reads: &Reads) -> u8 {
         match reads {
-            Reads::Group { group, .. } => {
-                self.groups[*group].cost()
-            }
+            Reads::Group { group, .. } => self.groups[*group].cost(),
             Reads::Text(..) | Reads::Connection => 10,
             Reads::Body(..) => 11,
             Reads::Document => 12,
@@ -119,7 +117,10 @@ impl Group {
 
     /// Whether the situation decides its tests.
     pub(super) fn is_situation(&self) -> bool {
-        self.reading.columns.iter().all(|column| SITUATION.contains(column))
+        self.reading
+            .columns
+            .iter()
+            .all(|column| SITUATION.contains(column))
     }
 }
 

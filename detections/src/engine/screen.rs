@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 
+use memchr::memmem;
+
+use super::dictionary::Dictionary;
 use super::hints::{Atoms, Memo, Wanted};
 use crate::json;
-use crate::json::walk::{Key, Places, Visitor, walk};
-use crate::limits::FIELD_BYTES_FREE;
+use crate::json::walk::{Key, Part, Places, Visitor, walk};
+use crate::limits::{FIELD_BYTES_FREE, PART_BYTES_MAX, PARTS_BYTES_MAX};
 use crate::views::shown::Body;
 
 /// What screening needs besides the rules; kept from body to body.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
     places: Places,
+    parts: Vec<Part>,
     /// By atom, whether the body has it. Only meaningful if the body is readable.
     pub(super) found: Vec<bool>,
 }
@@ -22,7 +26,7 @@ impl Screen {
         &mut self,
         atoms: &Atoms,
         wanted: &Wanted,
-        memo: &mut Memo,
+        (memo, known): (&mut Memo, &mut KnownParts),
         text: &'a [u8],
     ) -> Body<'a> {
         self.found.clear();
@@ -31,6 +35,8 @@ impl Screen {
         if text.len() > FIELD_BYTES_FREE {
             return Body::Unclear;
         }
+        self.parts.clear();
+        known.find(atoms, memo, text, (&mut self.parts, &mut self.found));
         let mut finder = Finder {
             atoms,
             wanted,
@@ -38,10 +44,99 @@ impl Screen {
             found: &mut self.found,
             kind: None,
         };
-        if !walk(text, &mut self.places, &mut finder) {
+        if !walk(text, &self.parts, &mut self.places, &mut finder) {
             return Body::Unclear;
         }
         Body::Readable(finder.kind.and_then(plain_text))
+    }
+}
+
+/// Parts of bodies that were walked through before. Nearly half of what a cluster writes is `managedFields`, the names of
+/// fields and their owners, which are the same for thousands of objects.
+#[derive(Debug)]
+pub(super) struct KnownParts {
+    finder: memmem::Finder<'static>,
+    texts: Dictionary,
+    /// By the number of the text, the atoms in it; `None` inside if it cannot be passed.
+    atoms: Vec<Option<Box<[u32]>>>,
+    places: Places,
+}
+
+/// What comes before such a part. Quotes that are not escaped cannot be inside of a string, so that what follows is a value
+/// wherever the text is a document.
+const PART: &[u8] = b"\"fieldsV1\":{";
+
+impl Default for KnownParts {
+    fn default() -> Self {
+        Self {
+            finder: memmem::Finder::new(PART),
+            texts: Dictionary::default(),
+            atoms: Vec::new(),
+            places: Places::default(),
+        }
+    }
+}
+
+impl KnownParts {
+    /// Finds the parts of a text that need not be walked through, and marks the atoms in them.
+    fn find(
+        &mut self,
+        atoms: &Atoms,
+        memo: &mut Memo,
+        text: &[u8],
+        (parts, found): (&mut Vec<Part>, &mut [bool]),
+    ) {
+        let mut from = 0;
+        while let Some(at) = text.get(from..).and_then(|rest| self.finder.find(rest)) {
+            let start = from + at + PART.len() - 1;
+            let Some(end) = json::container_end(text, start) else {
+                return;
+            };
+            if let Some(part) = text.get(start..end)
+                && let Some(inside) = self.look(atoms, memo, part)
+            {
+                parts.push((start, end));
+                for atom in inside {
+                    found[*atom as usize] = true;
+                }
+            }
+            from = end;
+        }
+    }
+
+    /// The atoms in a part; `None` if it must be looked into.
+    fn look(&mut self, atoms: &Atoms, memo: &mut Memo, part: &[u8]) -> Option<&[u32]> {
+        if part.len() > PART_BYTES_MAX {
+            return None;
+        }
+        // Nobody holds a number from one part to the next.
+        if self.texts.bytes() > PARTS_BYTES_MAX {
+            self.texts.clear();
+            self.atoms.clear();
+        }
+        let number = self.texts.number(part)? as usize;
+        if number >= self.atoms.len() {
+            self.atoms.resize(number + 1, None);
+            self.atoms[number] = self.walk(atoms, memo, part);
+        }
+        self.atoms[number].as_deref()
+    }
+
+    /// Whatever is asked for: others will ask for other keys.
+    fn walk(&mut self, atoms: &Atoms, memo: &mut Memo, part: &[u8]) -> Option<Box<[u32]>> {
+        let mut found = vec![false; atoms.len()];
+        let mut finder = Finder {
+            atoms,
+            wanted: &Wanted::all(atoms),
+            memo,
+            found: &mut found,
+            kind: None,
+        };
+        let is_document = walk(part, &[], &mut self.places, &mut finder);
+        let atoms = (0_u32..)
+            .zip(found)
+            .filter_map(|(atom, found)| found.then_some(atom));
+        is_document.then(|| atoms.collect())
     }
 }
 

@@ -6,7 +6,7 @@ use super::blocks::{self, Block};
 
 /// The offset behind the bracket that closes the container which starts at `start`; `None` if the input ends before.
 /// Mismatched kinds (`[}`) are left to whoever parses the slice.
-pub(super) fn container_end(bytes: &[u8], start: usize) -> Option<usize> {
+pub(crate) fn container_end(bytes: &[u8], start: usize) -> Option<usize> {
     let bytes = bytes.get(start..)?;
     let mut depth = 0_usize;
     let end = blocks::for_each(bytes, |at, block| {

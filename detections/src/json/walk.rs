@@ -1,7 +1,7 @@
 //! Walks through a whole JSON value without building it: every key and every scalar, and whether it is a document at all.
 //!
 //! Two passes: blocks of 64 bytes become the places of quotes; then the text is read byte by byte, but for its strings,
-//! whose ends are known. What it accepts `serde_json` accepts as a document; what it refuses may still be one (a surrogate pair, a
+//! whose ends are known, and for parts that the caller has seen before. What it accepts `serde_json` accepts as a document; what it refuses may still be one (a surrogate pair, a
 //! number with an exponent, great depth), so that a refusal says only that somebody must look closer.
 
 use std::ops::ControlFlow;
@@ -10,6 +10,9 @@ use super::blocks::{self, BLOCK};
 
 /// Far below what `serde_json` accepts (127), and deeper than any object of a cluster but for schemas.
 const DEPTH_MAX: usize = 96;
+
+/// How deep a part may be that is not looked into. Inside it nests up to [`DEPTH_MAX`] itself.
+const PART_DEPTH_MAX: usize = 24;
 
 /// A plain number of this length is finite.
 const NUMBER_BYTES_MAX: usize = 64;
@@ -45,21 +48,40 @@ pub(crate) struct Places {
     escapes: Vec<u32>,
 }
 
+/// A container in the text that is known to be a document of its own, and is not looked into: where it starts and ends.
+pub(crate) type Part = (usize, usize);
+
 impl Places {
     /// False if a string has a control character, or the text is longer than places can tell.
-    fn find(&mut self, text: &[u8]) -> bool {
+    fn find(&mut self, text: &[u8], parts: &[Part]) -> bool {
         self.quoted = 0;
         self.escapes.clear();
         if u32::try_from(text.len()).is_err() {
             return false;
         }
-        let refused = blocks::for_each(text, |start, block| {
+        let mut start = 0;
+        for (part, end) in parts {
+            // No string goes on into a part.
+            if !self.find_between(text, start, *part) || !self.quoted.is_multiple_of(2) {
+                return false;
+            }
+            start = *end;
+        }
+        self.find_between(text, start, text.len())
+    }
+
+    /// The places from `start` to `end`, neither of which is inside of a string.
+    fn find_between(&mut self, text: &[u8], start: usize, end: usize) -> bool {
+        let Some(text) = text.get(start..end) else {
+            return false;
+        };
+        let refused = blocks::for_each(text, |at, block| {
             if block.control != 0 {
                 return ControlFlow::Break(());
             }
-            self.note_quotes(start, block.quote);
+            self.note_quotes(start + at, block.quote);
             if block.escaped != 0 {
-                self.note_escapes(start, block.escaped);
+                self.note_escapes(start + at, block.escaped);
             }
             ControlFlow::Continue(())
         });
@@ -103,20 +125,22 @@ fn offset(start: usize, bits: u64) -> u32 {
     start as u32 + bits.trailing_zeros()
 }
 
-/// Walks through an object or array. False if the text may be no document; the visitor has seen a part of it then.
+/// Walks through an object or array, but for `parts`, in order, each of which a walk has accepted. False if the text may be no
+/// document, also if a part does not stand where a value is expected; the visitor has seen a part of it then.
 pub(crate) fn walk<'a, V: Visitor<'a>>(
     text: &'a [u8],
+    parts: &[Part],
     places: &mut Places,
     visitor: &mut V,
 ) -> bool {
-    if !places.find(text) {
+    if !places.find(text, parts) {
         return false;
     }
     let mut walk = Walk {
         text,
         quotes: places.quotes.get(..places.quoted).unwrap_or_default(),
         escapes: &places.escapes,
-        at: 0,
+        parts,
         depth: 0,
         stack: [Open::default(); DEPTH_MAX],
         visitor,
@@ -128,16 +152,17 @@ pub(crate) fn walk<'a, V: Visitor<'a>>(
 #[derive(Clone, Copy, Default)]
 struct Open<K> {
     is_object: bool,
-    /// The key whose value comes; of an array, the key that it is the value of.
+    /// The key that the container is the value of.
     key: K,
 }
 
+/// The places in the text go from hand to hand, so that they can stay in registers.
 struct Walk<'a, 'p, V: Visitor<'a>> {
     text: &'a [u8],
     /// Those that have not been passed.
     quotes: &'p [u32],
     escapes: &'p [u32],
-    at: usize,
+    parts: &'p [Part],
     depth: usize,
     stack: [Open<V::Key>; DEPTH_MAX],
     visitor: &'p mut V,
@@ -146,50 +171,59 @@ struct Walk<'a, 'p, V: Visitor<'a>> {
 impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
     /// `None` as soon as something is not as it should be.
     fn run(&mut self) -> Option<()> {
+        let mut at = self.behind_space(0);
+        let mut key = V::Key::default();
         loop {
-            match self.next_byte()? {
+            // A value is expected.
+            match *self.text.get(at)? {
                 b'"' => {
-                    let (text, _) = self.string()?;
-                    self.visitor.scalar(self.value_key(), text, self.depth);
+                    let (text, _, end) = self.string(at)?;
+                    self.visitor.scalar(key, text, self.depth);
+                    at = end;
                 }
-                bracket @ (b'{' | b'[') => {
-                    if self.open(bracket == b'{')? {
+                bracket @ (b'{' | b'[') => match self.open(bracket == b'{', key, at)? {
+                    Inside::Ended(behind) => at = behind,
+                    Inside::Value(first, of) => {
+                        (at, key) = (first, of);
                         continue;
                     }
+                },
+                _ => at = self.scalar(key, at)?,
+            }
+            match self.value_ended(at)? {
+                Inside::Ended(end) => {
+                    let is_all = end == self.text.len() && self.parts.is_empty();
+                    return is_all.then_some(());
                 }
-                _ => self.scalar()?,
-            }
-            if self.value_ended()? {
-                return (self.at == self.text.len()).then_some(());
+                Inside::Value(next, of) => (at, key) = (next, of),
             }
         }
     }
 
-    /// The next byte that is no white space; it is not taken.
     #[inline]
-    fn next_byte(&mut self) -> Option<u8> {
-        loop {
-            match *self.text.get(self.at)? {
-                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
-                byte => return Some(byte),
-            }
+    fn behind_space(&self, mut at: usize) -> usize {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(at) {
+            at += 1;
         }
+        at
     }
 
-    /// The string at hand with its quotes, and whether it holds escapes.
+    /// The string that starts at `at` with its quotes, whether it holds escapes, and the place behind it.
     #[inline]
-    fn string(&mut self) -> Option<(&'a [u8], bool)> {
+    fn string(&mut self, at: usize) -> Option<(&'a [u8], bool, usize)> {
         let [start, end, rest @ ..] = self.quotes else {
             return None;
         };
         let (start, end) = (*start as usize, *end as usize);
+        if start != at {
+            return None;
+        }
         self.quotes = rest;
         let is_escaped = match self.escapes.first() {
             Some(first) if (*first as usize) < end => self.check_escapes(start, end)?,
             _ => false,
         };
-        self.at = end + 1;
-        Some((self.text.get(start..=end)?, is_escaped))
+        Some((self.text.get(start..=end)?, is_escaped, end + 1))
     }
 
     /// Passes the escapes of a string; `None` if one of them is unusual, or stands outside of strings.
@@ -213,84 +247,79 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
         Some(true)
     }
 
-    /// Takes an opening bracket; false if the container is empty and has ended.
-    fn open(&mut self, is_object: bool) -> Option<bool> {
-        let key = self.value_key();
+    /// Takes an opening bracket, up to the first value inside.
+    #[inline]
+    fn open(&mut self, is_object: bool, key: V::Key, at: usize) -> Option<Inside<V::Key>> {
+        if let Some((part, end)) = self.parts.first()
+            && *part == at
+        {
+            self.parts = self.parts.get(1..)?;
+            return (self.depth < PART_DEPTH_MAX).then_some(Inside::Ended(*end));
+        }
         *self.stack.get_mut(self.depth)? = Open { is_object, key };
-        self.at += 1;
+        let first = self.behind_space(at + 1);
         let closing = if is_object { b'}' } else { b']' };
-        if self.next_byte()? == closing {
-            self.at += 1;
-            return Some(false);
+        if *self.text.get(first)? == closing {
+            return Some(Inside::Ended(first + 1));
         }
         self.depth += 1;
         if is_object {
-            self.key()?;
+            self.key(first)
+        } else {
+            Some(Inside::Value(first, key))
         }
-        Some(true)
     }
 
     /// Takes a key and its colon.
-    fn key(&mut self) -> Option<()> {
-        if self.next_byte()? != b'"' {
-            return None;
-        }
-        let (quoted, is_escaped) = self.string()?;
+    #[inline]
+    fn key(&mut self, at: usize) -> Option<Inside<V::Key>> {
+        let (quoted, is_escaped, end) = self.string(at)?;
         let text = quoted.get(1..quoted.len() - 1)?;
         let key = self.visitor.key(Key { text, is_escaped }, self.depth);
-        self.stack.get_mut(self.depth.checked_sub(1)?)?.key = key;
-        if self.next_byte()? != b':' {
+        let colon = self.behind_space(end);
+        if *self.text.get(colon)? != b':' {
             return None;
         }
-        self.at += 1;
-        Some(())
+        Some(Inside::Value(self.behind_space(colon + 1), key))
     }
 
-    /// Takes a number or a literal.
-    fn scalar(&mut self) -> Option<()> {
-        let rest = self.text.get(self.at..)?;
+    /// Takes a number or a literal, and tells the place behind it.
+    fn scalar(&mut self, key: V::Key, at: usize) -> Option<usize> {
+        let rest = self.text.get(at..)?;
         let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n');
         let length = rest.iter().position(ends).unwrap_or(rest.len());
         let text = rest.get(..length).filter(|text| is_scalar(text))?;
-        self.visitor.scalar(self.value_key(), text, self.depth);
-        self.at += length;
-        Some(())
+        self.visitor.scalar(key, text, self.depth);
+        Some(at + length)
     }
 
-    /// Takes what stands behind a value: brackets that close, then a comma and the next key. True at the end of the text.
-    fn value_ended(&mut self) -> Option<bool> {
+    /// Takes what stands behind a value: brackets that close, then a comma and the next key.
+    #[inline]
+    fn value_ended(&mut self, mut at: usize) -> Option<Inside<V::Key>> {
         while let Some(around) = self.depth.checked_sub(1) {
-            let is_object = self.stack.get(around)?.is_object;
-            match (self.next_byte()?, is_object) {
-                (b',', true) => {
-                    self.at += 1;
-                    self.key()?;
-                    return Some(false);
-                }
-                (b',', false) => {
-                    self.at += 1;
-                    return Some(false);
-                }
+            let Open { is_object, key } = *self.stack.get(around)?;
+            at = self.behind_space(at);
+            match (*self.text.get(at)?, is_object) {
+                (b',', true) => return self.key(self.behind_space(at + 1)),
+                (b',', false) => return Some(Inside::Value(self.behind_space(at + 1), key)),
                 (b'}', true) | (b']', false) => {
-                    self.at += 1;
+                    at += 1;
                     self.depth = around;
                 }
                 _ => return None,
             }
         }
         // White space may follow, and nothing else.
-        self.next_byte().is_none().then_some(true)
+        Some(Inside::Ended(self.behind_space(at)))
     }
+}
 
-    /// The key that the next value belongs to.
-    #[inline]
-    fn value_key(&self) -> V::Key {
-        let open = self
-            .depth
-            .checked_sub(1)
-            .and_then(|depth| self.stack.get(depth));
-        open.map(|open| open.key).unwrap_or_default()
-    }
+/// Where a walk is.
+enum Inside<K> {
+    /// Behind a container, or behind everything.
+    Ended(usize),
+    /// Before a value of this key.
+    Value(usize, K),
 }
 
 /// A literal, or a number without an exponent that is short enough to be finite.
@@ -352,14 +381,14 @@ mod tests {
     }
 
     fn accepts(text: &[u8]) -> bool {
-        walk(text, &mut Places::default(), &mut Notes::default())
+        walk(text, &[], &mut Places::default(), &mut Notes::default())
     }
 
     #[test]
     fn arrays_hand_their_key_on() {
         let text = br#"{"a" : [1, [true, {"b":"x\n"}], "y"], "c":{}, "d":null}"#;
         let mut notes = Notes::default();
-        assert!(walk(text, &mut Places::default(), &mut notes));
+        assert!(walk(text, &[], &mut Places::default(), &mut notes));
         assert_eq!(notes.keys, ["1 a", "4 b", "1 c", "1 d"]);
         let expected = [
             (1, "1"),
@@ -415,6 +444,25 @@ mod tests {
         ] {
             assert!(accepts(text.as_bytes()), "{text}");
         }
+    }
+
+    #[test]
+    fn known_parts_are_passed() {
+        let text = br#"{"a":{"x":"}"},"b":[{"y":1}, 2],"c":"z"}"#;
+        let place = |part: &[u8]| {
+            let start = memchr::memmem::find(text, part).unwrap();
+            (start, start + part.len())
+        };
+        let walk = |parts: &[Part]| {
+            let mut notes = Notes::default();
+            walk(text, parts, &mut Places::default(), &mut notes).then_some(notes.keys)
+        };
+        let parts = [place(br#"{"x":"}"}"#), place(br#"{"y":1}"#)];
+        assert_eq!(walk(&parts).unwrap(), ["1 a", "1 b", "1 c"]);
+        assert_eq!(walk(&parts[1..]).unwrap().len(), 4);
+        // What is no value is not passed.
+        assert_eq!(walk(&[place(br#""a":{"x":"}"}"#)]), None);
+        assert_eq!(walk(&[place(br#","b""#)]), None);
     }
 
     proptest! {
