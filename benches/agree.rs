@@ -123,7 +123,7 @@ impl Comparison<'_> {
         matches: &BTreeSet<(usize, usize)>,
         blind: &BTreeSet<(usize, usize)>,
     ) -> anyhow::Result<()> {
-        let event = batch.event(row)?;
+        let event = batch.row(row).event()?;
         for (number, rule) in self.rules.iter().enumerate() {
             let place = (row, number);
             let fast = match (matches.contains(&place), blind.contains(&place)) {
@@ -139,7 +139,7 @@ impl Comparison<'_> {
                 batch.offset(row),
                 fast.as_str(),
                 slow.as_str(),
-                String::from_utf8_lossy(batch.raw(row))
+                String::from_utf8_lossy(batch.row(row).raw)
             );
             self.matched += usize::from(slow == Truth::True);
             self.blind += usize::from(slow == Truth::Unknown);

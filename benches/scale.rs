@@ -12,14 +12,16 @@ mod corpus;
 mod generated;
 mod race;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
+use detections::batch::EventRow;
 use detections::diagnostic::Source;
+use detections::engine::Verdicts;
 use detections::sigma::{Placeholders, load};
-use pipeline::batch::Batcher;
 use pipeline::catalog::Catalog;
-use pipeline::decode::{Decoder, Item};
+use pipeline::decode::Item;
 use pipeline::rules::RuleSources;
 use pipeline::run::{Options, Pipeline};
 use pipeline::source::input::Input;
@@ -40,16 +42,23 @@ fn main() -> anyhow::Result<()> {
     let bytes = corpus::read(&path)?;
     let plain = tempfile::NamedTempFile::new()?;
     std::fs::write(plain.path(), &bytes).context("cannot write a plain copy of the corpus")?;
-    let many = generated::many_values(&bytes, 1);
+    let many = RefCell::new(generated::many_values(&bytes, 1));
+    let (length, bytes) = (bytes.len(), RefCell::new(bytes));
     let catalogs = Catalogs::load()?;
-    let mut contenders = contenders(&bytes, &many, &catalogs, Path::new(&path), plain.path());
+    let mut contenders = contenders(
+        (&bytes, length),
+        &many,
+        &catalogs,
+        Path::new(&path),
+        plain.path(),
+    );
     // For a profiler, which should see one contender alone.
     contenders.retain(|(name, _)| only.as_ref().is_none_or(|only| name == only));
     let mut race = Race::new(contenders);
     for _ in 0..rounds {
         race.round()?;
     }
-    race.report(&path, bytes.len());
+    race.report(&path, length);
     print_ratios(&race);
     Ok(())
 }
@@ -105,8 +114,8 @@ fn compiled(rules: &[(String, String)]) -> anyhow::Result<Catalog> {
 }
 
 fn contenders<'a>(
-    bytes: &'a [u8],
-    many: &'a [u8],
+    (bytes, length): (&'a RefCell<Vec<u8>>, usize),
+    many: &'a RefCell<Vec<u8>>,
     catalogs: &'a Catalogs,
     packed: &'a Path,
     plain: &'a Path,
@@ -114,40 +123,43 @@ fn contenders<'a>(
     vec![
         (
             "bundled rules, from memory",
-            Box::new(|| from_memory(bytes, &catalogs.bundled)),
+            Box::new(move || from_memory(bytes, &catalogs.bundled)),
         ),
         (
             "judging, many values",
-            Box::new(|| judge(many, &catalogs.bundled)),
+            Box::new(move || judge(many, &catalogs.bundled)),
         ),
-        ("10 rules", Box::new(|| from_memory(bytes, &catalogs.ten))),
+        (
+            "10 rules",
+            Box::new(move || from_memory(bytes, &catalogs.ten)),
+        ),
         (
             "1,000 rules",
-            Box::new(|| from_memory(bytes, &catalogs.thousand)),
+            Box::new(move || from_memory(bytes, &catalogs.thousand)),
         ),
         (
             "judging, bundled rules",
-            Box::new(|| judge(bytes, &catalogs.bundled)),
+            Box::new(move || judge(bytes, &catalogs.bundled)),
         ),
         (
             "judging, all match and are read",
-            Box::new(|| judge(bytes, &catalogs.reads_all)),
+            Box::new(move || judge(bytes, &catalogs.reads_all)),
         ),
         (
             "plain file, one thread",
-            Box::new(|| from_file(plain, 1, &catalogs.bundled)),
+            Box::new(move || from_file(plain, 1, &catalogs.bundled)),
         ),
         (
             "plain file, two threads",
-            Box::new(|| from_file(plain, 2, &catalogs.bundled)),
+            Box::new(move || from_file(plain, 2, &catalogs.bundled)),
         ),
         (
             "corpus as it is, decompressed only",
-            Box::new(|| decompress(packed, bytes.len())),
+            Box::new(move || decompress(packed, length)),
         ),
         (
             "corpus as it is, two threads",
-            Box::new(|| from_file(packed, 2, &catalogs.bundled)),
+            Box::new(move || from_file(packed, 2, &catalogs.bundled)),
         ),
     ]
 }
@@ -184,13 +196,13 @@ fn print_ratios(race: &Race<'_>) {
     );
 }
 
-fn from_memory(bytes: &[u8], catalog: &Catalog) -> anyhow::Result<Work> {
+fn from_memory(bytes: &RefCell<Vec<u8>>, catalog: &Catalog) -> anyhow::Result<Work> {
     let mut pipeline = Pipeline::new(catalog, Options::default());
     pipeline.begin_input("corpus");
-    let mut decoder = Decoder::new(bytes, "default".into());
-    while let Some(item) = decoder.next()? {
+    corpus::decode(bytes, |item| {
         pipeline.accept(&item);
-    }
+        Ok(())
+    })?;
     let report = pipeline.finish();
     ensure!(report.account.balances(), "{:?}", report.account);
     Ok(Work {
@@ -200,27 +212,29 @@ fn from_memory(bytes: &[u8], catalog: &Catalog) -> anyhow::Result<Work> {
 }
 
 /// Without joining and enriching: which rules match which events, and no more.
-fn judge(bytes: &[u8], catalog: &Catalog) -> anyhow::Result<Work> {
-    let mut batcher = Batcher::new(Options::default().settings);
+fn judge(bytes: &RefCell<Vec<u8>>, catalog: &Catalog) -> anyhow::Result<Work> {
+    let settings = Options::default().settings;
     let mut evaluator = catalog.set.evaluator();
+    let mut verdicts = Verdicts::default();
     let (mut events, mut matches) = (0, 0);
-    let mut decoder = Decoder::new(bytes, "default".into());
-    while let Some(item) = decoder.next()? {
-        if let Item::Event(event) = item {
-            batcher.push(&event)?;
-            events += 1;
-        }
-        if let Some(batch) = batcher.cut_if_full() {
-            matches += evaluator.evaluate(&batch).matches.len();
-            batcher.reclaim(batch);
-        }
-    }
-    if let Some(batch) = batcher.cut() {
-        matches += evaluator.evaluate(&batch).matches.len();
-    }
+    corpus::decode(bytes, |item| {
+        let Item::Event(event) = item else {
+            bail!("the corpus holds what is no event");
+        };
+        let row = EventRow {
+            raw: event.bytes,
+            columns: &event.columns.context("the corpus holds no plain events")?,
+            origin: &event.origin,
+            settings: &settings,
+        };
+        evaluator.judge(&row, &mut verdicts);
+        events += 1;
+        matches += verdicts.matched.len() as u64;
+        Ok(())
+    })?;
     let is_greedy = catalog.infos.len() == 1;
     ensure!(
-        !is_greedy || matches as u64 == events,
+        !is_greedy || matches == events,
         "{matches} of {events} events match"
     );
     Ok(Work::without_alerts(events))

@@ -1,8 +1,10 @@
 //! The events that the benchmarks run over, in memory, as plain bytes.
 
+use std::cell::RefCell;
 use std::io::Read as _;
 
 use anyhow::{Context as _, anyhow};
+use pipeline::decode::{Decoder, Item};
 use pipeline::source::input::Input;
 use replay::discover::{InputPath, discover};
 
@@ -45,4 +47,21 @@ pub(crate) fn arguments() -> Option<Vec<String>> {
             .filter(|argument| argument != "--bench")
             .collect()
     })
+}
+
+/// Decodes bytes where they lie, as the program does with the pieces that it has read, and hands out every item.
+#[allow(dead_code, reason = "not every program decodes")]
+pub(crate) fn decode(
+    bytes: &RefCell<Vec<u8>>,
+    mut each: impl FnMut(Item<'_>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut decoder = Decoder::of_pieces("default".into());
+    let mut bytes = bytes.borrow_mut();
+    decoder.load(&mut bytes, 0, false);
+    while let Some(item) = decoder.next()? {
+        each(item)?;
+    }
+    // Hands the bytes back.
+    decoder.load(&mut bytes, 0, false);
+    Ok(())
 }

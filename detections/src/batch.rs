@@ -78,6 +78,55 @@ pub struct EventBatch {
     settings: Arc<Settings>,
 }
 
+/// One event where it lies, in a batch or wherever it was decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct EventRow<'a> {
+    /// The whole event.
+    pub raw: &'a [u8],
+    /// Where its columns lie in it.
+    pub columns: &'a Columns,
+    /// What is known of it besides its bytes.
+    pub origin: &'a Origin,
+    /// The installation's settings.
+    pub settings: &'a Arc<Settings>,
+}
+
+impl<'a> EventRow<'a> {
+    /// The JSON text of a field, if the event has it.
+    #[must_use]
+    #[inline]
+    pub fn slice(&self, column: Column) -> Option<&'a [u8]> {
+        let (start, length) = self.columns.get(column)?;
+        self.raw.get(start as usize..)?.get(..length as usize)
+    }
+
+    /// Whether the event must be judged by its document.
+    #[must_use]
+    pub fn is_odd(&self) -> bool {
+        self.columns.is_odd()
+    }
+
+    /// The form in which the event arrived.
+    #[must_use]
+    pub fn envelope(&self) -> Envelope {
+        self.origin.envelope
+    }
+
+    /// The event time in microseconds since 1970 UTC, if the event or its envelope has one.
+    #[must_use]
+    pub fn time(&self) -> Option<i64> {
+        self.columns.time(self.raw).or(self.origin.time_us)
+    }
+
+    /// The event as a document.
+    ///
+    /// # Errors
+    /// Never for an event that was decoded; the type is the parser's.
+    pub fn event(&self) -> Result<Event, NotAnEvent> {
+        Event::parse(self.raw, self.origin.clone(), self.settings.clone())
+    }
+}
+
 impl BatchBuilder {
     /// An empty builder.
     #[must_use]
@@ -106,10 +155,7 @@ impl BatchBuilder {
     /// # Errors
     /// If the bytes are no JSON object, or no UTF-8; nothing is added then.
     pub fn push(&mut self, raw: &[u8], origin: &Origin, offset: u64) -> Result<(), NotAnEvent> {
-        if std::str::from_utf8(raw).is_err() && !origin.partial {
-            return Err(NotAnEvent::Utf8);
-        }
-        let columns = Columns::of(raw, origin.partial)?;
+        let columns = columns_of(raw, origin.partial)?;
         self.push_scanned(raw, &columns, origin.clone(), offset);
         Ok(())
     }
@@ -212,17 +258,19 @@ impl EventBatch {
         &self.settings
     }
 
-    /// The JSON text of a field of an event, if the event has it.
+    /// One of the events.
+    ///
+    /// # Panics
+    /// If there is no such row.
     #[must_use]
-    #[inline]
-    pub fn slice(&self, column: Column, row: usize) -> Option<&[u8]> {
-        self.bytes(self.rows[row].place(column)?)
-    }
-
-    /// The whole event as bytes.
-    #[must_use]
-    pub fn raw(&self, row: usize) -> &[u8] {
-        self.bytes(self.rows[row].raw).unwrap_or_default()
+    pub fn row(&self, row: usize) -> EventRow<'_> {
+        let row = &self.rows[row];
+        EventRow {
+            raw: self.bytes(row.raw).unwrap_or_default(),
+            columns: &row.columns,
+            origin: &row.origin,
+            settings: &self.settings,
+        }
     }
 
     /// The event time in microseconds, if the event or its envelope has one.
@@ -237,36 +285,6 @@ impl EventBatch {
         self.rows[row].offset
     }
 
-    /// Whether the row must be judged by its document.
-    #[must_use]
-    pub fn is_odd(&self, row: usize) -> bool {
-        self.rows[row].columns.is_odd()
-    }
-
-    /// The form in which the event arrived.
-    #[must_use]
-    pub fn envelope(&self, row: usize) -> Envelope {
-        self.rows[row].origin.envelope
-    }
-
-    /// What is known of the record besides its bytes.
-    #[must_use]
-    pub fn origin(&self, row: usize) -> &Origin {
-        &self.rows[row].origin
-    }
-
-    /// The event as a document.
-    ///
-    /// # Errors
-    /// Never for a row that was pushed; the type is the parser's.
-    pub fn event(&self, row: usize) -> Result<Event, NotAnEvent> {
-        Event::parse(
-            self.raw(row),
-            self.origin(row).clone(),
-            self.settings.clone(),
-        )
-    }
-
     fn bytes(&self, (start, length): Slice) -> Option<&[u8]> {
         self.block.get(start as usize..)?.get(..length as usize)
     }
@@ -279,6 +297,17 @@ impl Row {
         let (start, length) = self.columns.get(column)?;
         Some((self.raw.0.checked_add(start)?, length))
     }
+}
+
+/// The columns of an event in the API server's own form.
+///
+/// # Errors
+/// If the bytes are no JSON object, or no UTF-8.
+pub fn columns_of(raw: &[u8], partial: bool) -> Result<Columns, NotAnEvent> {
+    if !partial && std::str::from_utf8(raw).is_err() {
+        return Err(NotAnEvent::Utf8);
+    }
+    Ok(Columns::of(raw, partial)?)
 }
 
 fn views(
@@ -327,14 +356,17 @@ mod tests {
                 .unwrap();
             for row in 0..2 {
                 let seen = (!array.is_null(row)).then(|| array.value(row));
-                assert_eq!(seen, batch.slice(column, row), "{column:?}");
+                assert_eq!(seen, batch.row(row).slice(column), "{column:?}");
             }
         }
-        assert_eq!(batch.slice(Column::Name, 0), Some(br#""a""#.as_slice()));
+        assert_eq!(batch.row(0).slice(Column::Name), Some(br#""a""#.as_slice()));
         assert_eq!(
             (batch.time(0), batch.time(1)),
             (Some(1_795_210_798_333_744), None)
         );
-        assert_eq!((batch.is_odd(0), batch.is_odd(1)), (false, true));
+        assert_eq!(
+            (batch.row(0).is_odd(), batch.row(1).is_odd()),
+            (false, true)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The rule set, compiled once, evaluated over batches.
+//! The rule set, compiled once; events are judged one by one where they lie.
 //!
 //! ```text
 //! row ─▶ situation (verb, resource, stage…) ─▶ rules left ─▶ other columns ─▶ rules left ─▶ bodies ─▶ rules left ─▶ document
@@ -10,11 +10,10 @@
 //! until its bounds meet. What the last step says is the truth, so every step before it may say "perhaps" at any time, and
 //! none may be wrong. Nearly every event ends before the first step that costs more than looking up a number.
 
-use crate::batch::{Column, EventBatch};
-use crate::matcher::{Check, Scalar, Scope};
+use crate::batch::{EventBatch, EventRow};
+use crate::matcher::Scope;
 use crate::sigma::ast::Rule;
-use crate::truth::{Bounds, Truth};
-use crate::views::shown::Outline;
+use crate::truth::Truth;
 
 mod bodies;
 mod columns;
@@ -22,15 +21,17 @@ mod dictionary;
 mod hints;
 mod memory;
 mod plan;
+mod rest;
 mod screen;
 mod situation;
 mod tree;
 
-use bodies::{Bodies, Screens};
+use bodies::Screens;
 use memory::{RowValues, Values};
-use plan::{Expression, Plan, Reads};
+use plan::{Expression, Plan};
+use rest::Look;
 use situation::Situations;
-use tree::{Next, Open, Rest, Tree};
+use tree::{Next, Tree};
 
 /// Compiled rules.
 #[derive(Debug)]
@@ -57,6 +58,15 @@ pub struct Evaluation {
     pub blind: Vec<Match>,
 }
 
+/// What an event yields, by indices of rules in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// Rules that match.
+    pub matched: Vec<usize>,
+    /// Rules whose verdict is unknown: the event cannot show what they need.
+    pub blind: Vec<usize>,
+}
+
 /// How far rows had to go, for whoever tunes rules or the engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effort {
@@ -72,7 +82,10 @@ pub struct Effort {
     pub resets: u64,
 }
 
-/// Judges batches one after the other and remembers what repeats. One per thread.
+/// Rows after which it is looked whether too much is remembered.
+const ROWS_BETWEEN_CHECKS: u64 = 512;
+
+/// Judges events one after the other and remembers what repeats. One per thread.
 #[derive(Debug)]
 pub struct Evaluator<'r> {
     plan: &'r Plan,
@@ -81,7 +94,7 @@ pub struct Evaluator<'r> {
     tree: Tree,
     screens: Screens,
     known: RowValues,
-    /// Rules whose bounds have not met for the row at hand.
+    /// Rules whose bounds have not met for the row at hand, by their places in their node.
     open: Vec<usize>,
     /// By test, its truth for the row at hand.
     truths: Vec<Option<Truth>>,
@@ -115,13 +128,18 @@ impl RuleSet {
     }
 }
 
-impl Evaluation {
-    fn add(&mut self, row: usize, rule: usize, truth: Truth) {
+impl Verdicts {
+    fn add(&mut self, rule: usize, truth: Truth) {
         match truth {
-            Truth::True => self.matches.push(Match { row, rule }),
-            Truth::Unknown => self.blind.push(Match { row, rule }),
+            Truth::True => self.matched.push(rule),
+            Truth::Unknown => self.blind.push(rule),
             Truth::False => {}
         }
+    }
+
+    fn clear(&mut self) {
+        self.matched.clear();
+        self.blind.clear();
     }
 }
 
@@ -140,21 +158,34 @@ impl<'r> Evaluator<'r> {
         }
     }
 
-    /// Which rules match which events.
+    /// Which rules match which events of a batch.
     #[must_use]
     pub fn evaluate(&mut self, batch: &EventBatch) -> Evaluation {
-        if self.values.is_full() || self.situations.is_full() {
-            self.forget();
-        }
-        self.screens.trim();
-        let mut evaluation = Evaluation::default();
+        let (mut evaluation, mut verdicts) = (Evaluation::default(), Verdicts::default());
         for row in 0..batch.rows() {
-            self.row(batch, row, &mut evaluation);
+            self.judge(&batch.row(row), &mut verdicts);
+            let of_row = |rule: &usize| Match { row, rule: *rule };
+            evaluation
+                .matches
+                .extend(verdicts.matched.iter().map(of_row));
+            evaluation.blind.extend(verdicts.blind.iter().map(of_row));
         }
-        evaluation.matches.sort_unstable();
-        evaluation.blind.sort_unstable();
-        self.effort.rows += batch.rows() as u64;
         evaluation
+    }
+
+    /// Which rules match an event; what `verdicts` held is gone.
+    pub fn judge(&mut self, row: &EventRow<'_>, verdicts: &mut Verdicts) {
+        verdicts.clear();
+        self.forget_if_full();
+        self.effort.rows += 1;
+        self.known.clear();
+        if row.is_odd() || !self.by_columns(row, verdicts) {
+            let all = self.plan.expressions.iter().enumerate();
+            by_document(self.plan, &mut self.truths, all, row, verdicts);
+            self.effort.parsed += 1;
+        }
+        verdicts.matched.sort_unstable();
+        verdicts.blind.sort_unstable();
     }
 
     /// How far rows had to go so far.
@@ -163,90 +194,85 @@ impl<'r> Evaluator<'r> {
         self.effort
     }
 
-    fn row(&mut self, batch: &EventBatch, row: usize, evaluation: &mut Evaluation) {
-        if self.tree.is_full() {
-            self.forget();
+    /// Forgets what has become too much. Between rows, since numbers and nodes are meaningless afterwards. One row adds little
+    /// to values, and much to a tree at worst.
+    fn forget_if_full(&mut self) {
+        let is_time = self.effort.rows.is_multiple_of(ROWS_BETWEEN_CHECKS);
+        if is_time {
+            self.screens.trim();
         }
-        let mut known = std::mem::take(&mut self.known);
-        known.clear();
-        let is_odd = batch.is_odd(row) || !self.by_columns(batch, row, &mut known, evaluation);
-        if is_odd {
-            let all = self.plan.expressions.iter().enumerate();
-            by_document(self.plan, &mut self.truths, all, batch, row, evaluation);
-            self.effort.parsed += 1;
+        if self.tree.is_full() || is_time && (self.values.is_full() || self.situations.is_full()) {
+            self.values.clear();
+            self.situations.clear();
+            self.tree.clear();
+            self.effort.resets += 1;
         }
-        self.known = known;
-    }
-
-    /// Between rows: nodes and numbers are meaningless afterwards.
-    fn forget(&mut self) {
-        self.values.clear();
-        self.situations.clear();
-        self.tree.clear();
-        self.effort.resets += 1;
     }
 
     /// False if the columns cannot be relied on; else all is done.
-    fn by_columns(
-        &mut self,
-        batch: &EventBatch,
-        row: usize,
-        known: &mut RowValues,
-        evaluation: &mut Evaluation,
-    ) -> bool {
-        let plan = self.plan;
+    fn by_columns(&mut self, row: &EventRow<'_>, verdicts: &mut Verdicts) -> bool {
+        let (plan, known) = (self.plan, &mut self.known);
         let remembered = (&mut self.values, &mut self.tree);
-        let found = self.situations.find(plan, remembered, batch, row, known);
-        let Some(situation) = found else {
+        let Some(situation) = self.situations.find(plan, remembered, row, known) else {
             return false;
         };
+        let root = self.tree.node(situation.root);
+        self.effort.open += u64::from(!matches!(root.next, Next::End));
         let mut number = situation.root;
-        self.effort.open += u64::from(!matches!(self.tree.node(number).next, Next::End));
-        loop {
+        let node = loop {
             let node = self.tree.node(number);
             for (rule, truth) in &node.decided {
-                evaluation.add(row, *rule, *truth);
+                verdicts.add(*rule, *truth);
             }
-            let rest = match &node.next {
-                Next::End => return true,
-                Next::Rest(rest) => Some(rest),
-                Next::Group(group) => {
-                    if let Some(class) = self.values.class(plan, *group, batch, row, known) {
-                        let step = (*group, class);
-                        let verdicts = self.values.verdicts(*group, class);
-                        number = self.tree.step(plan, number, step, verdicts);
-                        continue;
-                    }
-                    None
-                }
+            let Next::Group(group) = node.next else {
+                break node;
             };
-            let cells = Cells {
-                plan,
-                values: &mut self.values,
-                known,
-                batch,
-                row,
+            let Some(class) = self.values.class(plan, group, row, known) else {
+                break node;
             };
-            self.open.clear();
-            self.open.extend(0..node.open.len());
-            if let Some(rest) = rest {
-                let effort = &mut self.effort;
-                cells.narrow(
-                    (&mut self.open, &node.open),
-                    (&situation.outline, rest),
-                    &mut self.screens,
-                    effort,
-                    evaluation,
-                );
-            }
-            if !self.open.is_empty() {
-                let left = self.open.iter().map(|place| &node.open[*place]);
-                let left = left.map(|open| (open.rule, &*open.expression));
-                by_document(plan, &mut self.truths, left, batch, row, evaluation);
-                self.effort.parsed += 1;
-            }
+            let says = self.values.verdicts(group, class);
+            number = self.tree.step(plan, number, (group, class), says);
+        };
+        if node.open.is_empty() {
             return true;
         }
+        self.open.clear();
+        self.open.extend(0..node.open.len());
+        if let Next::Rest(rest) = &node.next {
+            let mut look = Look {
+                plan,
+                row,
+                open: &node.open,
+                texts: &mut known.texts,
+            };
+            look.at_texts(rest, &mut self.open, verdicts);
+            if !self.open.is_empty() && rest.bodies.any() {
+                let values = &mut self.values;
+                let success = values.verdict(plan, Plan::SUCCESS, row, known);
+                let outlined = (&situation.outline, &**rest);
+                let mut look = Look {
+                    plan,
+                    row,
+                    open: &node.open,
+                    texts: &mut known.texts,
+                };
+                let walked = look.at_bodies(
+                    outlined,
+                    success,
+                    &mut self.screens,
+                    &mut self.open,
+                    verdicts,
+                );
+                self.effort.screened += u64::from(walked);
+            }
+        }
+        if !self.open.is_empty() {
+            let left = self.open.iter().map(|place| &node.open[*place]);
+            let left = left.map(|open| (open.rule, &*open.expression));
+            by_document(plan, &mut self.truths, left, row, verdicts);
+            self.effort.parsed += 1;
+        }
+        true
     }
 }
 
@@ -255,11 +281,10 @@ fn by_document<'p>(
     plan: &Plan,
     truths: &mut Vec<Option<Truth>>,
     rules: impl Iterator<Item = (usize, &'p Expression)>,
-    batch: &EventBatch,
-    row: usize,
-    evaluation: &mut Evaluation,
+    row: &EventRow<'_>,
+    verdicts: &mut Verdicts,
 ) {
-    let Ok(event) = batch.event(row) else {
+    let Ok(event) = row.event() else {
         return;
     };
     truths.clear();
@@ -268,126 +293,6 @@ fn by_document<'p>(
     for (rule, expression) in rules {
         let bounds = expression
             .bounds(&mut |test| (*truths[test].get_or_insert_with(|| truth(test))).into());
-        evaluation.add(row, rule, bounds.most);
-    }
-}
-
-/// Whether the view `exec` may be there: false only if the URI is plain and names no kind of connection.
-fn connects(batch: &EventBatch, row: usize) -> bool {
-    let may_name = |text: &[u8]| {
-        let kinds: [&[u8]; 4] = [b"exec", b"attach", b"portforward", b"run"];
-        let names = |kind: &&[u8]| {
-            text.windows(kind.len())
-                .any(|part| part.eq_ignore_ascii_case(kind))
-        };
-        memchr::memchr2(b'%', b'\\', text).is_some() || kinds.iter().any(names)
-    };
-    let uri = batch.slice(Column::RequestUri, row);
-    let subresource = batch.slice(Column::Subresource, row);
-    !uri.is_some_and(|text| text.starts_with(b"\"") && !may_name(text))
-        || subresource.is_some_and(may_name)
-}
-
-fn text_bounds(check: &Check, text: Option<&[u8]>) -> Bounds {
-    match text {
-        None => check.of_absent().into(),
-        Some(text) if text.starts_with(b"\"") => {
-            Scalar::of_json(text).map_or(Bounds::ANY, |text| check.of_scalar(&text).into())
-        }
-        Some(_) => Bounds::ANY,
-    }
-}
-
-/// The columns of one row, as tests ask for them.
-struct Cells<'a> {
-    plan: &'a Plan,
-    values: &'a mut Values,
-    known: &'a mut RowValues,
-    batch: &'a EventBatch,
-    row: usize,
-}
-
-impl Cells<'_> {
-    /// Decides rules by texts and by what a walk through the bodies finds; `places` are those of `open` that are left.
-    fn narrow(
-        mut self,
-        (places, open): (&mut Vec<usize>, &[Open]),
-        (outline, rest): (&Outline, &Rest),
-        screens: &mut Screens,
-        effort: &mut Effort,
-        evaluation: &mut Evaluation,
-    ) {
-        let row = self.row;
-        let mut retain = |places: &mut Vec<usize>, test: &mut dyn FnMut(usize) -> Bounds| {
-            places.retain(|place| {
-                let Open {
-                    rule, expression, ..
-                } = &open[*place];
-                let truth = expression.bounds(&mut |number| test(number)).known();
-                if let Some(truth) = truth {
-                    evaluation.add(row, *rule, truth);
-                }
-                truth.is_none()
-            });
-        };
-        if rest.texts {
-            retain(places, &mut |test| self.bounds(test));
-        }
-        if !places.is_empty()
-            && rest.bodies.any()
-            && let Some(bodies) = self.bodies((outline, rest), screens)
-        {
-            effort.screened += 1;
-            retain(places, &mut |test| self.bounds_with(test, bodies, screens));
-        }
-    }
-
-    /// The truth of a test as far as texts tell.
-    fn bounds(&mut self, test: usize) -> Bounds {
-        match &self.plan.tests[test].reads {
-            Reads::Text(column, check) => {
-                if let Some((_, bounds)) = self.known.texts.iter().find(|known| known.0 == test) {
-                    return *bounds;
-                }
-                let bounds = text_bounds(check, self.batch.slice(*column, self.row));
-                self.known.texts.push((test, bounds));
-                bounds
-            }
-            Reads::Connection if !connects(self.batch, self.row) => Bounds::FALSE,
-            // The tree has asked for all groups before.
-            Reads::Group { .. } | Reads::Connection | Reads::Body(..) | Reads::Document => {
-                Bounds::ANY
-            }
-        }
-    }
-
-    fn bounds_with(&mut self, test: usize, bodies: Bodies, screens: &Screens) -> Bounds {
-        match &self.plan.tests[test].reads {
-            Reads::Body(place, hint) => bodies.bounds(*place, hint, screens),
-            _ => self.bounds(test),
-        }
-    }
-
-    /// Looks through the bodies; `None` if it cannot be said what they would be.
-    fn bodies(&mut self, rest: (&Outline, &Rest), screens: &mut Screens) -> Option<Bodies> {
-        let succeeded = match self.success()? {
-            Truth::True => Some(true),
-            Truth::False => Some(false),
-            Truth::Unknown => None,
-        };
-        let (plan, batch, row) = (self.plan, self.batch, self.row);
-        Some(Bodies::screen(plan, rest, succeeded, screens, batch, row))
-    }
-
-    /// Whether the request succeeded.
-    fn success(&mut self) -> Option<Truth> {
-        let Reads::Group { group, slot } = self.plan.tests[Plan::SUCCESS].reads else {
-            return None;
-        };
-        let (batch, row) = (self.batch, self.row);
-        let class = self
-            .values
-            .class(self.plan, group, batch, row, self.known)?;
-        self.values.verdicts(group, class).get(slot).copied()
+        verdicts.add(rule, bounds.most);
     }
 }

@@ -51,7 +51,7 @@ fn survive(bytes: &[u8]) {
     let batch = builder.finish();
     let verdicts = common::verdicts(&RULES.evaluate(&batch), batch.rows(), RULES.rules().len());
     for (row, verdicts) in verdicts.iter().enumerate() {
-        let event = batch.event(row).unwrap();
+        let event = batch.row(row).event().unwrap();
         for (rule, fast) in RULES.rules().iter().zip(verdicts) {
             assert_eq!(*fast, reference::evaluate(rule, &event), "{}", rule.name);
         }

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use detections::batch::EventBatch;
-use detections::engine::{Evaluator, Match, RuleSet};
-use detections::event::{Envelope, Event, Origin};
+use std::sync::Arc;
 
-use crate::batch::Batcher;
+use detections::batch::{EventRow, columns_of};
+use detections::engine::{Evaluator, Match, RuleSet, Verdicts};
+use detections::event::{Envelope, Event, Settings};
+
 use crate::decode::framing::Skipped;
 use crate::decode::{Item, RawEvent};
+use crate::limits::{JUDGED_BYTES_MAX, JUDGED_ROWS_MAX};
 use crate::repeats::Fingerprints;
 use crate::run::Options;
 
@@ -17,12 +19,15 @@ use crate::run::Options;
 #[derive(Debug)]
 pub struct Judge<'a> {
     evaluator: Evaluator<'a>,
-    batcher: Batcher,
+    settings: Arc<Settings>,
     fingerprints: Fingerprints,
     from_us: Option<i64>,
     to_us: Option<i64>,
-    /// What has been taken in since the last verdicts.
+    verdicts: Verdicts,
+    /// What has been taken in since the last time.
     judged: Judged,
+    /// Bytes of the events in it that matched.
+    bytes: usize,
 }
 
 /// Some records of one input, judged.
@@ -71,15 +76,17 @@ impl<'a> Judge<'a> {
     pub(crate) fn new(rules: &'a RuleSet, options: &Options, fingerprints: Fingerprints) -> Self {
         Self {
             evaluator: rules.evaluator(),
-            batcher: Batcher::new(options.settings.clone()),
+            settings: options.settings.clone(),
             fingerprints,
             from_us: options.from_us,
             to_us: options.to_us,
+            verdicts: Verdicts::default(),
             judged: Judged::default(),
+            bytes: 0,
         }
     }
 
-    /// Takes one decoded item in. True if so much has come together that [`Judge::take`] should be called.
+    /// Judges one decoded item. True if so much has come together that [`Judge::take`] should be called.
     pub fn accept(&mut self, item: &Item<'_>) -> bool {
         let tally = &mut self.judged.tally;
         tally.received += 1;
@@ -90,34 +97,58 @@ impl<'a> Judge<'a> {
             }
             Item::Ignored(reason) => *tally.ignored.entry(reason.as_str()).or_default() += 1,
         }
-        self.batcher.is_full()
+        self.judged.rows.len() >= JUDGED_ROWS_MAX || self.bytes >= JUDGED_BYTES_MAX
     }
 
+    /// The event is judged where it was decoded; only one that matches is copied.
     fn accept_event(&mut self, event: &RawEvent<'_>) {
         let tally = &mut self.judged.tally;
-        let Ok(time) = self.batcher.push(event) else {
+        let found = event
+            .columns
+            .map_or_else(|| columns_of(event.bytes, event.origin.partial), Result::Ok);
+        let Ok(columns) = found else {
             *tally.rejected.entry("malformed_json").or_default() += 1;
             return;
         };
+        let row = EventRow {
+            raw: event.bytes,
+            columns: &columns,
+            origin: &event.origin,
+            settings: &self.settings,
+        };
+        let time = row.time();
         let is_early = matches!((self.from_us, time), (Some(from), Some(time)) if time < from);
         let is_late = matches!((self.to_us, time), (Some(to), Some(time)) if time >= to);
         if is_early || is_late {
-            self.batcher.take_back();
             tally.out_of_range += 1;
             return;
         }
-        let Origin {
-            cluster,
-            envelope,
-            partial,
-            ..
-        } = &event.origin;
+        let number = self.judged.rows.len();
         self.judged.rows.push(Row {
-            fingerprint: self.fingerprints.of(cluster, event.bytes),
+            fingerprint: self.fingerprints.of(&event.origin.cluster, event.bytes),
             time,
-            envelope: *envelope,
-            partial: *partial,
+            envelope: event.origin.envelope,
+            partial: event.origin.partial,
         });
+        self.evaluator.judge(&row, &mut self.verdicts);
+        let blind = self.verdicts.blind.iter();
+        let of_row = |rule: &usize| Match {
+            row: number,
+            rule: *rule,
+        };
+        self.judged.blind.extend(blind.map(of_row));
+        if !self.verdicts.matched.is_empty()
+            && let Ok(parsed) = row.event()
+        {
+            self.bytes += event.bytes.len();
+            self.judged.hits.push(RowHits {
+                row: number,
+                rules: self.verdicts.matched.clone(),
+                event: parsed,
+                raw: event.bytes.to_vec(),
+                offset: event.offset,
+            });
+        }
     }
 
     /// Notes what the decoder left out because it was too large.
@@ -126,7 +157,7 @@ impl<'a> Judge<'a> {
         self.judged.tally.skipped.bytes += skipped.bytes;
     }
 
-    /// Judges what has been taken in since the last time.
+    /// What was said since the last time.
     pub fn take(&mut self) -> Judged {
         // The next ones will be about as many.
         let rows = Vec::with_capacity(self.judged.rows.len());
@@ -134,17 +165,8 @@ impl<'a> Judge<'a> {
             rows,
             ..Judged::default()
         };
-        let mut judged = std::mem::replace(&mut self.judged, next);
-        if let Some(batch) = self.batcher.cut() {
-            let evaluation = self.evaluator.evaluate(&batch);
-            judged.blind = evaluation.blind;
-            let by_row = evaluation.matches.chunk_by(|a, b| a.row == b.row);
-            judged.hits = by_row
-                .filter_map(|matches| RowHits::new(&batch, matches))
-                .collect();
-            self.batcher.reclaim(batch);
-        }
-        judged
+        self.bytes = 0;
+        std::mem::replace(&mut self.judged, next)
     }
 }
 
@@ -156,18 +178,5 @@ impl Judged {
         self.rows.capacity() * size_of::<Row>()
             + self.blind.capacity() * size_of::<Match>()
             + hits.sum::<usize>()
-    }
-}
-
-impl RowHits {
-    fn new(batch: &EventBatch, matches: &[Match]) -> Option<Self> {
-        let row = matches.first()?.row;
-        Some(Self {
-            row,
-            rules: matches.iter().map(|found| found.rule).collect(),
-            event: batch.event(row).ok()?,
-            raw: batch.raw(row).to_vec(),
-            offset: batch.offset(row),
-        })
     }
 }

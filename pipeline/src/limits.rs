@@ -1,10 +1,15 @@
 //! The bounds of this crate, each with its reason. Reaching one is counted, never silent.
 
+/// Events that are judged before their verdicts are merged: enough to make the cost of merging vanish.
+pub const JUDGED_ROWS_MAX: usize = 1024;
+
+/// Bytes of events that matched before verdicts are merged, because these are kept.
+pub const JUDGED_BYTES_MAX: usize = 512 << 10;
+
 /// Events per batch: as many as small events need to make the cost of a batch vanish.
 pub const BATCH_ROWS_MAX: usize = 1024;
 
-/// Bytes of raw events per batch. An event is judged soon after it was copied into the batch; so much stays in the
-/// second-level cache until then.
+/// Bytes of raw events per batch.
 pub const BATCH_BYTES_MAX: usize = 512 << 10;
 
 /// Bytes that a batch keeps for the next one: a full batch and an event of the usual size beyond it.

@@ -4,7 +4,7 @@ use super::hints::{Hint, Memo, Place};
 use super::plan::Plan;
 use super::screen::{KnownParts, Screen};
 use super::tree::Rest;
-use crate::batch::{Column, EventBatch};
+use crate::batch::{Column, EventRow};
 use crate::truth::{Bounds, Truth};
 use crate::views::shown::{Body, Outline, Shown};
 
@@ -29,7 +29,7 @@ pub(super) struct Screens {
 }
 
 impl Screens {
-    /// Between batches: forgets what has become too much.
+    /// Between rows: forgets what has become too much.
     pub(super) fn trim(&mut self) {
         self.memo.trim();
     }
@@ -41,8 +41,7 @@ impl Bodies {
         (outline, rest): (&Outline, &Rest),
         succeeded: Option<bool>,
         screens: &mut Screens,
-        batch: &EventBatch,
-        row: usize,
+        row: &EventRow<'_>,
     ) -> Self {
         let needed = rest.bodies;
         let object_is_request = Outline::is_read_from_request(succeeded);
@@ -52,7 +51,7 @@ impl Bodies {
             memo,
             parts,
         } = screens;
-        let mut look = |screen: &mut Screen, column, wanted| match batch.slice(column, row) {
+        let mut look = |screen: &mut Screen, column, wanted| match row.slice(column) {
             None | Some(b"null") => Body::Missing,
             Some(text) if wanted => screen.body(&plan.atoms, &rest.wanted, (memo, parts), text),
             Some(_) => Body::Unclear,
@@ -71,8 +70,8 @@ impl Bodies {
         Self {
             object,
             pod: outline.pod(object),
-            request: shown(sent, batch, row, &[b"\"Request\"", b"\"RequestResponse\""]),
-            response: shown(answer, batch, row, &[b"\"RequestResponse\""]),
+            request: shown(sent, row, &[b"\"Request\"", b"\"RequestResponse\""]),
+            response: shown(answer, row, &[b"\"RequestResponse\""]),
             object_is_request,
         }
     }
@@ -101,13 +100,13 @@ impl Bodies {
 }
 
 /// What is known of a body's own fields. `levels` are the audit levels that log it.
-fn shown(body: Body<'_>, batch: &EventBatch, row: usize, levels: &[&[u8]]) -> Shown {
+fn shown(body: Body<'_>, row: &EventRow<'_>, levels: &[&[u8]]) -> Shown {
     match body {
         Body::Readable(_) => return Shown::Yes,
         Body::Unclear => return Shown::Unclear,
         Body::Missing => {}
     }
-    let text = |column| batch.slice(column, row).unwrap_or_default();
+    let text = |column| row.slice(column).unwrap_or_default();
     let (level, stage) = (text(Column::Level), text(Column::Stage));
     let annotations = text(Column::Annotations);
     let is_escaped = |text: &[u8]| memchr::memchr(b'\\', text).is_some();

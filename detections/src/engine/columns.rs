@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::batch::{Column, EventBatch};
+use crate::batch::{Column, EventRow};
 use crate::event::{Event, Origin};
 use crate::fields;
 use crate::json;
@@ -83,10 +83,10 @@ pub(super) fn text_column_of(path: &FieldPath) -> Option<Column> {
 }
 
 /// The event at a row, reduced to some columns; `None` if one of them is not valid JSON, so that the small event would lie.
-pub(super) fn small_event(columns: &[Column], batch: &EventBatch, row: usize) -> Option<Event> {
+pub(super) fn small_event(columns: &[Column], row: &EventRow<'_>) -> Option<Event> {
     let mut small = Map::new();
     for column in columns {
-        let Some(slice) = batch.slice(*column, row) else {
+        let Some(slice) = row.slice(*column) else {
             continue;
         };
         let value = fields::document(slice)?;
@@ -103,10 +103,10 @@ pub(super) fn small_event(columns: &[Column], batch: &EventBatch, row: usize) ->
         }
     }
     let origin = Origin {
-        envelope: batch.envelope(row),
+        envelope: row.envelope(),
         ..Origin::default()
     };
-    Some(Event::from_fields(small, origin, batch.settings().clone()))
+    Some(Event::from_fields(small, origin, row.settings.clone()))
 }
 
 /// A status that is so short is a value of its own.

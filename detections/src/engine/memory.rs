@@ -9,8 +9,8 @@ use foldhash::fast::RandomState;
 
 use super::columns::{self, small_event};
 use super::dictionary::{ABSENT, Dictionary};
-use super::plan::{Group, Plan};
-use crate::batch::{Column, EventBatch};
+use super::plan::{Group, Plan, Reads};
+use crate::batch::{Column, EventRow};
 use crate::limits::{CLASSES_BYTES_MAX, FIELD_BYTES_FREE};
 use crate::matcher::{Leaf, Scalar, Scope};
 use crate::truth::{Bounds, Truth};
@@ -112,13 +112,12 @@ impl Values {
     pub(super) fn number(
         &mut self,
         column: Column,
-        batch: &EventBatch,
-        row: usize,
+        row: &EventRow<'_>,
         values: &mut RowValues,
     ) -> Option<u32> {
         let index = column as usize;
         if let Number::Unasked = values.numbers[index] {
-            let number = match batch.slice(column, row) {
+            let number = match row.slice(column) {
                 None => Some(ABSENT),
                 Some(text) => self.columns[index].number(text),
             };
@@ -135,16 +134,15 @@ impl Values {
         &mut self,
         plan: &Plan,
         group: usize,
-        batch: &EventBatch,
-        row: usize,
+        row: &EventRow<'_>,
         values: &mut RowValues,
     ) -> Option<u32> {
         let planned = &plan.groups[group];
-        if is_too_heavy(planned, batch, row) {
+        if is_too_heavy(planned, row) {
             return None;
         }
-        let envelope = batch.envelope(row) as usize;
-        let number = self.group_number(planned, group, batch, row, values);
+        let envelope = row.envelope() as usize;
+        let number = self.group_number(planned, group, row, values);
         let memory = &mut self.groups[group];
         if let Some(number) = number
             && let Some(class) = memory.classes[envelope].get(number as usize)
@@ -152,11 +150,26 @@ impl Values {
         {
             return Some(class);
         }
-        let class = memory.class_of(judge(plan, planned, batch, row)?);
+        let class = memory.class_of(judge(plan, planned, row)?);
         if let Some(number) = number {
             memory.remember(envelope, number as usize, class);
         }
         Some(class)
+    }
+
+    /// What a test of a group says of a row; `None` if only the document tells.
+    pub(super) fn verdict(
+        &mut self,
+        plan: &Plan,
+        test: usize,
+        row: &EventRow<'_>,
+        values: &mut RowValues,
+    ) -> Option<Truth> {
+        let Reads::Group { group, slot } = plan.tests[test].reads else {
+            return None;
+        };
+        let class = self.class(plan, group, row, values)?;
+        self.verdicts(group, class).get(slot).copied()
     }
 
     /// What the tests of a group say of the values of a class.
@@ -169,19 +182,18 @@ impl Values {
         &mut self,
         planned: &Group,
         group: usize,
-        batch: &EventBatch,
-        row: usize,
+        row: &EventRow<'_>,
         values: &mut RowValues,
     ) -> Option<u32> {
         if let [column] = planned.reading.columns {
-            return self.number(*column, batch, row, values);
+            return self.number(*column, row, values);
         }
         let mut combination = [0; GROUP_COLUMNS_MAX];
         for (number, column) in combination.iter_mut().zip(planned.reading.columns) {
             *number = if *column == Column::ResponseStatus && planned.reading.code_only {
-                self.code_number(batch, row, values)?
+                self.code_number(row, values)?
             } else {
-                self.number(*column, batch, row, values)?
+                self.number(*column, row, values)?
             };
         }
         let combinations = &mut self.groups[group].combinations;
@@ -192,16 +204,11 @@ impl Values {
 
 impl Values {
     /// The number of a row's code.
-    fn code_number(
-        &mut self,
-        batch: &EventBatch,
-        row: usize,
-        values: &mut RowValues,
-    ) -> Option<u32> {
-        let Some(status) = batch.slice(Column::ResponseStatus, row) else {
+    fn code_number(&mut self, row: &EventRow<'_>, values: &mut RowValues) -> Option<u32> {
+        let Some(status) = row.slice(Column::ResponseStatus) else {
             return Some(ABSENT);
         };
-        let number = self.number(Column::ResponseStatus, batch, row, values);
+        let number = self.number(Column::ResponseStatus, row, values);
         let place = number.map(|number| number as usize);
         if let Some(known) = place.and_then(|place| self.code_of.get(place))
             && let Some(code) = known.checked_sub(1)
@@ -246,15 +253,15 @@ impl GroupMemory {
 }
 
 /// `event.truncated` reads annotations, and whether a field is too heavy for a document, which is no matter of columns.
-fn is_too_heavy(group: &Group, batch: &EventBatch, row: usize) -> bool {
-    group.reading.columns == [Column::Annotations] && batch.raw(row).len() > FIELD_BYTES_FREE
+fn is_too_heavy(group: &Group, row: &EventRow<'_>) -> bool {
+    group.reading.columns == [Column::Annotations] && row.raw.len() > FIELD_BYTES_FREE
 }
 
 /// What all tests of a group say of the values of a row; `None` if the columns are not valid JSON.
-fn judge(plan: &Plan, group: &Group, batch: &EventBatch, row: usize) -> Option<Verdicts> {
+fn judge(plan: &Plan, group: &Group, row: &EventRow<'_>) -> Option<Verdicts> {
     let leaves = || group.tests.iter().map(|test| &plan.tests[*test].leaf);
     if let [column] = group.reading.columns
-        && let Some(text) = batch.slice(*column, row)
+        && let Some(text) = row.slice(*column)
         && text.starts_with(b"\"")
         && let Some(scalar) = Scalar::of_json(text)
     {
@@ -268,7 +275,7 @@ fn judge(plan: &Plan, group: &Group, batch: &EventBatch, row: usize) -> Option<V
             return Some(verdicts);
         }
     }
-    let event = small_event(group.reading.columns, batch, row)?;
+    let event = small_event(group.reading.columns, row)?;
     let judge = |leaf: &Leaf| leaf.evaluate(Scope::Event(&event));
     Some(leaves().map(judge).collect())
 }

@@ -8,7 +8,7 @@ use super::columns::{SITUATION, small_event};
 use super::memory::{RowValues, Values};
 use super::plan::Plan;
 use super::tree::Tree;
-use crate::batch::EventBatch;
+use crate::batch::EventRow;
 use crate::limits::SITUATIONS_MAX;
 use crate::matcher::Scope;
 use crate::truth::Truth;
@@ -47,19 +47,18 @@ impl Situations {
         &mut self,
         plan: &Plan,
         (values, tree): (&mut Values, &mut Tree),
-        batch: &EventBatch,
-        row: usize,
+        row: &EventRow<'_>,
         known: &mut RowValues,
     ) -> Option<&Situation> {
         let mut key: Key = [0; SITUATION.len() + 1];
         for (number, column) in key.iter_mut().zip(SITUATION) {
-            *number = values.number(column, batch, row, known)?;
+            *number = values.number(column, row, known)?;
         }
-        key[SITUATION.len()] = batch.envelope(row) as u32;
+        key[SITUATION.len()] = row.envelope() as u32;
         let number = if let Some(number) = self.numbers.get(&key) {
             *number
         } else {
-            self.kept.push(Situation::new(plan, tree, batch, row)?);
+            self.kept.push(Situation::new(plan, tree, row)?);
             self.numbers.insert(key, self.kept.len() - 1);
             self.kept.len() - 1
         };
@@ -68,8 +67,8 @@ impl Situations {
 }
 
 impl Situation {
-    fn new(plan: &Plan, tree: &mut Tree, batch: &EventBatch, row: usize) -> Option<Self> {
-        let event = small_event(&SITUATION, batch, row)?;
+    fn new(plan: &Plan, tree: &mut Tree, row: &EventRow<'_>) -> Option<Self> {
+        let event = small_event(&SITUATION, row)?;
         let mut known: Vec<Option<Truth>> = vec![None; plan.tests.len()];
         for group in plan.groups.iter().filter(|group| group.is_situation()) {
             for test in &group.tests {

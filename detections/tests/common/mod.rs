@@ -98,7 +98,7 @@ pub(crate) fn judge(rules: Vec<Rule>, event: &str, origin: &Origin) -> Truth {
     let rules = RuleSet::new(rules);
     let batch = batch(&[(event, origin.clone())]);
     let fast = verdicts(&rules.evaluate(&batch), 1, rules.rules().len())[0][0];
-    let slow = reference::evaluate(&rules.rules()[0], &batch.event(0).unwrap());
+    let slow = reference::evaluate(&rules.rules()[0], &batch.row(0).event().unwrap());
     assert_eq!(
         fast, slow,
         "the engine and the reference evaluator disagree on {event}"

@@ -45,7 +45,7 @@ proptest! {
         prop_assert_eq!(&first, &second);
         let fast = common::verdicts(&second, events.len(), texts.len());
         for (row, (text, _)) in events.iter().enumerate() {
-            let event = batch.event(row).unwrap();
+            let event = batch.row(row).event().unwrap();
             for (index, rule) in rules.rules().iter().enumerate() {
                 let slow = reference::evaluate(rule, &event);
                 prop_assert_eq!(fast[row][index], slow, "{}\n{}\n{:?}", rule.source.text, text, event.origin());

@@ -1,0 +1,124 @@
+//! What is left of rules when columns that repeat have had their say: texts of the row itself, and its bodies.
+
+use super::Verdicts;
+use super::bodies::{Bodies, Screens};
+use super::plan::{Plan, Reads};
+use super::tree::{Open, Rest};
+use crate::batch::{Column, EventRow};
+use crate::matcher::{Check, Scalar};
+use crate::truth::{Bounds, Truth};
+use crate::views::shown::Outline;
+
+/// A look at one row.
+pub(super) struct Look<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) row: &'a EventRow<'a>,
+    /// The rules that were open at first.
+    pub(super) open: &'a [Open],
+    /// Tests of texts that have been judged.
+    pub(super) texts: &'a mut Vec<(usize, Bounds)>,
+}
+
+impl Look<'_> {
+    /// Decides rules by texts; `places` are those of the rules that are left.
+    pub(super) fn at_texts(
+        &mut self,
+        rest: &Rest,
+        places: &mut Vec<usize>,
+        verdicts: &mut Verdicts,
+    ) {
+        if rest.texts {
+            self.narrow(places, verdicts, |look, test| look.text(test));
+        }
+    }
+
+    /// Decides rules by what a walk through the bodies finds. `success` is the truth of that test. False if the bodies tell
+    /// nothing.
+    pub(super) fn at_bodies(
+        &mut self,
+        (outline, rest): (&Outline, &Rest),
+        success: Option<Truth>,
+        screens: &mut Screens,
+        places: &mut Vec<usize>,
+        verdicts: &mut Verdicts,
+    ) -> bool {
+        let succeeded = match success {
+            None => return false,
+            Some(Truth::True) => Some(true),
+            Some(Truth::False) => Some(false),
+            Some(Truth::Unknown) => None,
+        };
+        let bodies = Bodies::screen(self.plan, (outline, rest), succeeded, screens, self.row);
+        self.narrow(places, verdicts, |look, test| {
+            match &look.plan.tests[test].reads {
+                Reads::Body(place, hint) => bodies.bounds(*place, hint, screens),
+                _ => look.text(test),
+            }
+        });
+        true
+    }
+
+    /// Keeps the places whose rules `test` does not decide.
+    fn narrow(
+        &mut self,
+        places: &mut Vec<usize>,
+        verdicts: &mut Verdicts,
+        test: impl Fn(&mut Self, usize) -> Bounds,
+    ) {
+        places.retain(|place| {
+            let Open {
+                rule, expression, ..
+            } = &self.open[*place];
+            let truth = expression.bounds(&mut |number| test(self, number)).known();
+            if let Some(truth) = truth {
+                verdicts.add(*rule, truth);
+            }
+            truth.is_none()
+        });
+    }
+
+    /// The truth of a test as far as texts tell.
+    fn text(&mut self, test: usize) -> Bounds {
+        match &self.plan.tests[test].reads {
+            Reads::Text(column, check) => {
+                if let Some((_, bounds)) = self.texts.iter().find(|known| known.0 == test) {
+                    return *bounds;
+                }
+                let bounds = text_bounds(check, self.row.slice(*column));
+                self.texts.push((test, bounds));
+                bounds
+            }
+            Reads::Connection if !connects(self.row) => Bounds::FALSE,
+            // The tree has asked for all groups before.
+            Reads::Group { .. } | Reads::Connection | Reads::Body(..) | Reads::Document => {
+                Bounds::ANY
+            }
+        }
+    }
+}
+
+/// Whether the view `exec` may be there: false only if the URI is plain and names no kind of connection.
+fn connects(row: &EventRow<'_>) -> bool {
+    let may_name = |text: &[u8]| {
+        let kinds: [&[u8]; 4] = [b"exec", b"attach", b"portforward", b"run"];
+        let names = |kind: &&[u8]| {
+            text.windows(kind.len())
+                .any(|part| part.eq_ignore_ascii_case(kind))
+        };
+        memchr::memchr2(b'%', b'\\', text).is_some() || kinds.iter().any(names)
+    };
+    let uri = row.slice(Column::RequestUri);
+    let subresource = row.slice(Column::Subresource);
+    !uri.is_some_and(|text| text.starts_with(b"\"") && !may_name(text))
+        || subresource.is_some_and(may_name)
+}
+
+fn text_bounds(check: &Check, text: Option<&[u8]>) -> Bounds {
+    match text {
+        None => check.of_absent().into(),
+        Some(text) if text.starts_with(b"\"") => {
+            Scalar::of_json(text).map_or(Bounds::ANY, |text| check.of_scalar(&text).into())
+        }
+        Some(_) => Bounds::ANY,
+    }
+}
