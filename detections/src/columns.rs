@@ -1,6 +1,7 @@
 //! The columns of an event: slices of its bytes that rules can be judged by without a document.
 
 use crate::fields;
+use crate::json::compact::Members;
 use crate::json::{self, Fault};
 use crate::scalar;
 
@@ -150,7 +151,10 @@ impl Columns {
         let mut members = json::members(raw);
         while let Some(member) = members.next() {
             match member {
-                Ok((key, value)) => columns.note(&key, value, members.end() - value.len()),
+                Ok((key, value)) => {
+                    let start = members.end() - value.len();
+                    columns.note(key.as_bytes(), value, start);
+                }
                 Err(Fault::Cut { .. } | Fault::Syntax { .. }) if partial => break,
                 Err(fault) => return Err(fault),
             }
@@ -159,39 +163,44 @@ impl Columns {
     }
 
     /// Takes a member of the top level in, whose value starts at `start`. Of duplicate keys the last wins, as in the API
-    /// server.
+    /// server. Whether it is a key that is known.
     #[inline]
-    pub fn note(&mut self, key: &str, value: &[u8], start: usize) {
-        if let Some(column) = Column::of_top(key.as_bytes()) {
+    pub fn note(&mut self, key: &[u8], value: &[u8], start: usize) -> bool {
+        if let Some(column) = Column::of_top(key) {
             self.slices[column as usize] = slice(start, value);
-        } else if key == "objectRef" {
+        } else if key == b"objectRef" {
             self.odd |= !self.note_object_ref(value, start);
         } else {
             // A path finds the longest literal key first: `user.username` may be a key of its own.
-            self.odd |= key.contains('.');
+            self.odd |= memchr::memchr(b'.', key).is_some();
+            return false;
         }
+        true
     }
 
     /// False if it is not valid JSON or no object.
     fn note_object_ref(&mut self, value: &[u8], start: usize) -> bool {
-        // Of duplicate keys the last wins as a whole.
-        for column in Column::OF_OBJECT_REF {
-            self.slices[column as usize] = Slice::default();
+        let mut compact = ObjectRef {
+            columns: self,
+            value,
+            start,
+            is_plain: true,
+        };
+        compact.clear();
+        if json::compact::compact(value, &mut compact) == Some(value.len()) && compact.is_plain {
+            // An object of plain strings is a document by its framing.
+            return true;
         }
-        let mut is_plain = true;
+        compact.clear();
         let mut members = json::members(value);
         while let Some(member) = members.next() {
             let Ok((key, inner)) = member else {
                 return false;
             };
-            is_plain &= json::is_plain_string(inner);
-            if let Some(column) = Column::of_object_ref(key.as_bytes()) {
-                let start = start + members.end() - inner.len();
-                self.slices[column as usize] = slice(start, inner);
-            }
+            let end = members.end();
+            compact.member(key.as_bytes(), end - inner.len(), end);
         }
-        // An object of plain strings is a document by its framing.
-        is_plain || fields::is_document(value)
+        fields::is_document(value)
     }
 
     /// Whether the event must be judged by its document: it was cut, or a small object in it is not valid JSON.
@@ -212,6 +221,38 @@ impl Columns {
             scalar::micros_of_json(text)
         };
         time(Column::StageTimestamp).or_else(|| time(Column::RequestReceivedTimestamp))
+    }
+}
+
+/// An object reference being read.
+struct ObjectRef<'c, 'a> {
+    columns: &'c mut Columns,
+    value: &'a [u8],
+    /// Where it starts in the event.
+    start: usize,
+    /// So far all values are strings that mean what is written.
+    is_plain: bool,
+}
+
+impl ObjectRef<'_, '_> {
+    /// Of duplicate keys the last wins as a whole.
+    fn clear(&mut self) {
+        for column in Column::OF_OBJECT_REF {
+            self.columns.slices[column as usize] = Slice::default();
+        }
+    }
+}
+
+impl Members for ObjectRef<'_, '_> {
+    #[inline]
+    fn member(&mut self, key: &[u8], start: usize, end: usize) -> bool {
+        let inner = self.value.get(start..end).unwrap_or_default();
+        self.is_plain &= json::is_plain_string(inner);
+        let Some(column) = Column::of_object_ref(key) else {
+            return false;
+        };
+        self.columns.slices[column as usize] = slice(self.start + start, inner);
+        true
     }
 }
 

@@ -9,6 +9,7 @@
 //! caller's to judge, by [`Members::end`].
 
 mod blocks;
+pub mod compact;
 mod skip;
 pub(crate) mod walk;
 
@@ -99,10 +100,11 @@ pub(crate) fn is_plain_string(value: &[u8]) -> bool {
     let inner = value
         .strip_prefix(b"\"")
         .and_then(|rest| rest.strip_suffix(b"\""));
+    // All bytes are looked at, so that the compiler takes many at a time.
     inner.is_some_and(|inner| {
-        !inner
-            .iter()
-            .any(|byte| matches!(byte, ..0x20 | b'\\' | b'"'))
+        !inner.iter().fold(false, |is_special, byte| {
+            is_special | (*byte < 0x20) | (*byte == b'\\') | (*byte == b'"')
+        })
     })
 }
 

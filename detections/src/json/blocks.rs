@@ -35,7 +35,7 @@ pub(super) struct Block {
 
 /// What a byte is, whatever stands around it.
 #[derive(Clone, Copy, Default)]
-struct Classes {
+pub(super) struct Classes {
     quote: u64,
     backslash: u64,
     open: u64,
@@ -61,6 +61,68 @@ pub(super) fn for_each<B>(
         }
     }
     run(bytes, classes, each)
+}
+
+/// Work over the blocks of some bytes, one after the other as it asks for them.
+pub(super) trait Work {
+    type Done;
+
+    /// Must be inlined, so that it is compiled for what a form may use.
+    fn run<F: Fn(&[u8; BLOCK]) -> Classes>(self, blocks: Blocks<'_, F>) -> Self::Done;
+}
+
+/// Does some work in the best form that the processor has.
+#[inline]
+pub(super) fn work<W: Work>(bytes: &[u8], work: W) -> W::Done {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if x86::has_avx512() {
+            return x86::work_avx512(bytes, work);
+        }
+        if x86::has_avx2() {
+            return x86::work_avx2(bytes, work);
+        }
+    }
+    work.run(Blocks::new(bytes, classes))
+}
+
+/// The blocks of some bytes.
+pub(super) struct Blocks<'a, F> {
+    pub(super) bytes: &'a [u8],
+    /// Where the next block starts.
+    next: usize,
+    state: State,
+    classes: F,
+}
+
+impl<'a, F: Fn(&[u8; BLOCK]) -> Classes> Blocks<'a, F> {
+    #[inline]
+    fn new(bytes: &'a [u8], classes: F) -> Self {
+        Self {
+            bytes,
+            next: 0,
+            state: State::default(),
+            classes,
+        }
+    }
+
+    /// The next block and where it starts; the last one is filled up with spaces.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "compiled anew for each form")]
+    pub(super) fn next(&mut self) -> Option<(usize, Block)> {
+        let start = self.next;
+        let rest = self.bytes.get(start..)?;
+        self.next += BLOCK;
+        if let Some(block) = rest.first_chunk::<BLOCK>() {
+            return Some((start, self.state.resolve(&(self.classes)(block))));
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        let mut last = [b' '; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        Some((start, self.state.resolve(&(self.classes)(&last))))
+    }
 }
 
 /// The common part of all forms; inlined into each, so that it is compiled for what that form may use.
@@ -182,7 +244,7 @@ mod x86 {
     };
     use std::ops::ControlFlow;
 
-    use super::{BLOCK, Block, Classes, run};
+    use super::{BLOCK, Block, Blocks, Classes, Work, run};
 
     /// Whether the processor has what `avx2` is compiled for; asked once, then remembered.
     #[inline]
@@ -230,6 +292,36 @@ mod x86 {
     #[target_feature(enable = "avx512f,avx512bw,bmi1,popcnt")]
     fn avx512<B>(bytes: &[u8], each: impl FnMut(usize, &Block) -> ControlFlow<B>) -> Option<B> {
         run(bytes, |block| classes_avx512(block), each)
+    }
+
+    /// # Panics
+    /// If the processor lacks AVX-512: whoever calls has asked.
+    #[inline]
+    #[allow(unsafe_code, reason = "the one call below is proven")]
+    pub(super) fn work_avx512<W: Work>(bytes: &[u8], work: W) -> W::Done {
+        assert!(has_avx512(), "the processor was not asked for AVX-512");
+        // SAFETY: `in_avx512` needs exactly the features that the line above has found.
+        unsafe { in_avx512(bytes, work) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,bmi1,popcnt")]
+    fn in_avx512<W: Work>(bytes: &[u8], work: W) -> W::Done {
+        work.run(Blocks::new(bytes, |block| classes_avx512(block)))
+    }
+
+    /// # Panics
+    /// If the processor lacks AVX2: whoever calls has asked.
+    #[inline]
+    #[allow(unsafe_code, reason = "the one call below is proven")]
+    pub(super) fn work_avx2<W: Work>(bytes: &[u8], work: W) -> W::Done {
+        assert!(has_avx2(), "the processor was not asked for AVX2");
+        // SAFETY: `in_avx2` needs exactly the features that the line above has found.
+        unsafe { in_avx2(bytes, work) }
+    }
+
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    fn in_avx2<W: Work>(bytes: &[u8], work: W) -> W::Done {
+        work.run(Blocks::new(bytes, |block| classes_avx2(block)))
     }
 
     /// One comparison gives the mask of a whole block.

@@ -5,6 +5,7 @@
 //! and notes which well-known members are there, so that the envelope step need not look for them.
 
 use detections::batch::Columns;
+use detections::json::compact::Members;
 use detections::json::{self, Fault};
 
 use super::super::envelope::text::cut_member;
@@ -39,11 +40,11 @@ pub(crate) enum Key {
 }
 
 /// Members whose array of objects is a list of records.
-const LISTS: [&str; 5] = ["items", "records", "logEvents", "events", "value"];
+const LISTS: [&[u8]; 5] = [b"items", b"records", b"logEvents", b"events", b"value"];
 
 impl Key {
-    fn of(name: &str) -> Option<Self> {
-        let key = match name.as_bytes() {
+    fn of(name: &[u8]) -> Option<Self> {
+        let key = match name {
             b"verb" => Self::Verb,
             b"user" => Self::User,
             b"objectRef" => Self::ObjectRef,
@@ -131,11 +132,28 @@ pub(crate) struct Shape {
 impl Shape {
     /// Looks at the object that `record` starts with.
     pub(crate) fn of(record: &[u8]) -> Self {
+        let mut compact = Compact {
+            shape: Self::default(),
+            record,
+        };
+        if let Some(end) = json::compact::compact(record, &mut compact) {
+            return Self {
+                end,
+                ..compact.shape
+            };
+        }
+        Self::of_any(record)
+    }
+
+    /// White space, faults, and whatever else there may be.
+    fn of_any(record: &[u8]) -> Self {
         let mut shape = Self::default();
         let mut members = json::members(record);
         loop {
             match members.next() {
-                Some(Ok((name, value))) => shape.note(&name, value, members.end()),
+                Some(Ok((name, value))) => {
+                    shape.note(name.as_bytes(), value, members.end());
+                }
                 Some(Err(fault)) => {
                     shape.fault = Some(fault);
                     shape.note_cut(record, fault);
@@ -153,20 +171,24 @@ impl Shape {
         self.keys.has(key) || self.cut.has(key)
     }
 
-    fn note(&mut self, name: &str, value: &[u8], end: usize) {
+    /// Whether the name is a known one.
+    #[inline]
+    fn note(&mut self, name: &[u8], value: &[u8], end: usize) -> bool {
         match name {
-            "kind" => self.kind = kind(value),
-            "apiVersion" => self.api = api(value),
+            b"kind" => self.kind = kind(value),
+            b"apiVersion" => self.api = api(value),
             _ => {}
         }
         let start = end.saturating_sub(value.len());
-        self.columns.note(name, value, start);
-        if let Some(key) = Key::of(name) {
+        let is_column = self.columns.note(name, value, start);
+        let key = Key::of(name);
+        if let Some(key) = key {
             self.keys.insert(key);
             self.note_span(key, value, (start, end));
         } else if self.list.is_none() && self.may_hold_records(name, value) {
             self.list = Some(start);
         }
+        is_column || key.is_some()
     }
 
     fn note_span(&mut self, key: Key, value: &[u8], span: Span) {
@@ -185,23 +207,37 @@ impl Shape {
         let Some((name, start)) = cut_member(record, at) else {
             return;
         };
-        if let Some(key) = Key::of(&name) {
+        if let Some(key) = Key::of(name.as_bytes()) {
             self.cut.insert(key);
         } else if self.list.is_none()
-            && self.may_hold_records(&name, record.get(start..).unwrap_or_default())
+            && self.may_hold_records(name.as_bytes(), record.get(start..).unwrap_or_default())
         {
             self.list = Some(start);
         }
     }
 
     /// An event is no container, whatever else a forwarder put beside its fields.
-    fn may_hold_records(&self, name: &str, value: &[u8]) -> bool {
+    fn may_hold_records(&self, name: &[u8], value: &[u8]) -> bool {
         if !LISTS.contains(&name) || self.keys.has(Key::Verb) || self.kind == Kind::Event {
             return false;
         }
         value.split_first().is_some_and(|(first, rest)| {
             *first == b'[' && matches!(rest.trim_ascii_start().first(), None | Some(b'{' | b']'))
         })
+    }
+}
+
+/// A record being looked at in the quick way.
+struct Compact<'a> {
+    shape: Shape,
+    record: &'a [u8],
+}
+
+impl Members for Compact<'_> {
+    #[inline]
+    fn member(&mut self, key: &[u8], start: usize, end: usize) -> bool {
+        let value = self.record.get(start..end).unwrap_or_default();
+        self.shape.note(key, value, end)
     }
 }
 
