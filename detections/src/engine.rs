@@ -19,6 +19,7 @@ mod bodies;
 mod columns;
 mod dictionary;
 mod hints;
+mod keys;
 mod memory;
 mod plan;
 mod rest;

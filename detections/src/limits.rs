@@ -22,8 +22,8 @@ pub const DICTIONARY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of scalars of bodies that are remembered with what they mean to rules, over all keys.
 pub const MEMO_BYTES_MAX: usize = 8 << 20;
 
-/// The longest part of a body that is remembered: the fields of the largest objects.
-pub const PART_BYTES_MAX: usize = VALUE_BYTES_MAX;
+/// The longest part of a body that is remembered: the fields and templates of nearly all objects.
+pub const PART_BYTES_MAX: usize = 16 << 10;
 
 /// Bytes of parts of bodies that are remembered.
 pub const PARTS_BYTES_MAX: usize = 4 << 20;

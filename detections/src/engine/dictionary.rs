@@ -8,10 +8,11 @@ use hashbrown::HashTable;
 use crate::limits::{DICTIONARY_BYTES_MAX, DICTIONARY_VALUES_MAX, VALUE_BYTES_MAX};
 
 /// Numbers from 1 on; 0 stands for a value that is not there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Dictionary {
     table: HashTable<Entry>,
     texts: Vec<u8>,
+    longest: usize,
     /// The texts come from the log: the hash is seeded, so that nobody can prepare collisions.
     hasher: RandomState,
 }
@@ -26,10 +27,26 @@ struct Entry {
 /// The number of a value that is absent.
 pub(super) const ABSENT: u32 = 0;
 
+impl Default for Dictionary {
+    fn default() -> Self {
+        Self::with_longest(VALUE_BYTES_MAX)
+    }
+}
+
 impl Dictionary {
+    /// Empty, for texts up to so many bytes.
+    pub(super) fn with_longest(longest: usize) -> Self {
+        Self {
+            table: HashTable::new(),
+            texts: Vec::new(),
+            longest,
+            hasher: RandomState::default(),
+        }
+    }
+
     /// The number of a text, new or known; `None` if it is too long to be kept.
     pub(super) fn number(&mut self, text: &[u8]) -> Option<u32> {
-        if text.len() > VALUE_BYTES_MAX {
+        if text.len() > self.longest {
             return None;
         }
         let hash = self.hasher.hash_one(text);

@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 
 use super::dictionary::Dictionary;
+use super::keys::Keys;
 use crate::limits::MEMO_BYTES_MAX;
 use crate::matcher::{Check, Scalar};
 use crate::path::FieldPath;
@@ -48,9 +49,7 @@ pub(super) struct Atoms {
     checks: Vec<Option<Check>>,
     /// The atoms of each key, by the key's number.
     by_key: Vec<Vec<u32>>,
-    keys: HashMap<Box<[u8]>, u32, foldhash::fast::RandomState>,
-    /// By the first byte of a key, which lengths there are: most keys of a body are ruled out by this.
-    lengths: Vec<u64>,
+    keys: Keys,
     /// Some key holds characters that JSON must escape.
     has_quoted_keys: bool,
     known: HashMap<String, usize>,
@@ -111,7 +110,7 @@ impl Wanted {
     /// The number of a key, if anybody asks for it.
     #[inline]
     pub(super) fn key(&self, atoms: &Atoms, key: &[u8]) -> Option<u32> {
-        let number = atoms.key(key)?;
+        let number = atoms.keys.number(key)?;
         self.keys.get(number as usize)?.then_some(number)
     }
 }
@@ -125,10 +124,10 @@ impl Atoms {
     pub(super) fn of_field(&mut self, test: &FieldTest) -> Option<(Place, Hint)> {
         let path = test.field.as_ref()?;
         let (place, skip) = place(path)?;
-        let hint = match keys(place, path, skip) {
-            Keys::Unknown => Hint::Always,
-            Keys::Mounts => self.mounts(&test.test),
-            Keys::Last(keys) => self.test(&keys, &test.test),
+        let hint = match ending(place, path, skip) {
+            Ending::Unknown => Hint::Always,
+            Ending::Mounts => self.mounts(&test.test),
+            Ending::Last(keys) => self.test(&keys, &test.test),
         };
         Some((place, hint))
     }
@@ -137,12 +136,12 @@ impl Atoms {
     pub(super) fn of_array(&mut self, test: &ArrayTest) -> Option<(Place, Hint)> {
         let path = test.field.as_ref()?;
         let (place, skip) = place(path)?;
-        let hint = match (test.quantifier, keys(place, path, skip)) {
+        let hint = match (test.quantifier, ending(place, path, skip)) {
             (Quantifier::None | Quantifier::AllOrEmpty, _) => Hint::Always,
-            (_, Keys::Mounts) => self.atom(&[b"hostPath".as_slice().into()], None),
+            (_, Ending::Mounts) => self.atom(&[b"hostPath".as_slice().into()], None),
             // The list may have gathered elements of lists by other names; its elements are as they were.
-            (_, Keys::Unknown) => self.block(&test.block, &[]),
-            (_, Keys::Last(keys)) => self.block(&test.block, &keys),
+            (_, Ending::Unknown) => self.block(&test.block, &[]),
+            (_, Ending::Last(keys)) => self.block(&test.block, &keys),
         };
         Some((place, hint))
     }
@@ -252,27 +251,12 @@ impl Atoms {
     }
 
     fn enter(&mut self, key: &[u8], atom: u32) {
-        let next = u32::try_from(self.by_key.len()).unwrap_or(u32::MAX);
-        let number = *self.keys.entry(key.into()).or_insert(next);
-        if number == next {
+        let number = self.keys.enter(key) as usize;
+        if number == self.by_key.len() {
             self.by_key.push(Vec::new());
         }
-        self.by_key[number as usize].push(atom);
-        self.lengths.resize(256, 0);
+        self.by_key[number].push(atom);
         self.has_quoted_keys |= key.iter().any(|byte| matches!(byte, ..0x20 | b'"' | b'\\'));
-        if let Some(first) = key.first() {
-            self.lengths[usize::from(*first)] |= length_bit(key);
-        }
-    }
-
-    /// The number of a key, if any atom asks for it.
-    #[inline]
-    fn key(&self, key: &[u8]) -> Option<u32> {
-        let lengths = self.lengths.get(usize::from(*key.first()?))?;
-        if lengths & length_bit(key) == 0 {
-            return None;
-        }
-        self.keys.get(key).copied()
     }
 
     pub(super) fn has_quoted_keys(&self) -> bool {
@@ -358,10 +342,6 @@ impl Memo {
     }
 }
 
-fn length_bit(key: &[u8]) -> u64 {
-    1 << key.len().min(63)
-}
-
 /// A reference to another field; its value may be anything.
 pub(super) fn refers(value: &ValueTest) -> bool {
     match value {
@@ -398,7 +378,7 @@ fn place(path: &FieldPath) -> Option<(Place, usize)> {
 }
 
 /// What is known of the key at the end of a path.
-enum Keys {
+enum Ending {
     Unknown,
     /// An entry of `host_mounts`.
     Mounts,
@@ -406,14 +386,14 @@ enum Keys {
     Last(Vec<Box<[u8]>>),
 }
 
-fn keys(place: Place, path: &FieldPath, skip: usize) -> Keys {
+fn ending(place: Place, path: &FieldPath, skip: usize) -> Ending {
     if place == Place::Pod && path.key(skip) == Some("host_mounts") {
-        return Keys::Mounts;
+        return Ending::Mounts;
     }
     if place == Place::Pod && is_made_up(path) {
-        return Keys::Unknown;
+        return Ending::Unknown;
     }
-    Keys::Last(last_keys(path, skip))
+    Ending::Last(last_keys(path, skip))
 }
 
 /// Keys of the pod view that are not in the body under these names.

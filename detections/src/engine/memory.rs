@@ -74,6 +74,11 @@ impl Default for RowValues {
 }
 
 impl RowValues {
+    /// Notes a number that is known.
+    pub(super) fn set(&mut self, column: Column, number: Option<u32>) {
+        self.numbers[column as usize] = number.map_or(Number::Long, Number::Known);
+    }
+
     /// For the next row.
     pub(super) fn clear(&mut self) {
         self.numbers = [Number::Unasked; Column::ALL.len()];
@@ -254,7 +259,7 @@ impl GroupMemory {
 
 /// `event.truncated` reads annotations, and whether a field is too heavy for a document, which is no matter of columns.
 fn is_too_heavy(group: &Group, row: &EventRow<'_>) -> bool {
-    group.reading.columns == [Column::Annotations] && row.raw.len() > FIELD_BYTES_FREE
+    row.raw.len() > FIELD_BYTES_FREE && group.reading.columns == [Column::Annotations]
 }
 
 /// What all tests of a group say of the values of a row; `None` if the columns are not valid JSON.

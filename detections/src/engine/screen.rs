@@ -52,25 +52,26 @@ impl Screen {
 }
 
 /// Parts of bodies that were walked through before. Nearly half of what a cluster writes is `managedFields`, the names of
-/// fields and their owners, which are the same for thousands of objects.
+/// fields and their owners, which are the same for thousands of objects; and a workload is written again with every change
+/// of its status.
 #[derive(Debug)]
 pub(super) struct KnownParts {
-    finder: memmem::Finder<'static>,
+    finders: [memmem::Finder<'static>; 1],
     texts: Dictionary,
     /// By the number of the text, the atoms in it; `None` inside if it cannot be passed.
     atoms: Vec<Option<Box<[u32]>>>,
     places: Places,
 }
 
-/// What comes before such a part. Quotes that are not escaped cannot be inside of a string, so that what follows is a value
+/// What comes before such parts. Quotes that are not escaped cannot be inside of a string, so that what follows is a value
 /// wherever the text is a document.
-const PART: &[u8] = b"\"fieldsV1\":{";
+const PARTS: [&[u8]; 1] = [b"\"fieldsV1\":{"];
 
 impl Default for KnownParts {
     fn default() -> Self {
         Self {
-            finder: memmem::Finder::new(PART),
-            texts: Dictionary::default(),
+            finders: PARTS.map(memmem::Finder::new),
+            texts: Dictionary::with_longest(PART_BYTES_MAX),
             atoms: Vec::new(),
             places: Places::default(),
         }
@@ -86,9 +87,35 @@ impl KnownParts {
         text: &[u8],
         (parts, found): (&mut Vec<Part>, &mut [bool]),
     ) {
+        for finder in 0..self.finders.len() {
+            self.find_one(finder, atoms, memo, text, (parts, found));
+        }
+        // Parts may hold others.
+        parts.sort_unstable();
+        let mut behind = 0;
+        parts.retain(|(start, end)| {
+            let is_apart = *start >= behind;
+            if is_apart {
+                behind = *end;
+            }
+            is_apart
+        });
+    }
+
+    fn find_one(
+        &mut self,
+        finder: usize,
+        atoms: &Atoms,
+        memo: &mut Memo,
+        text: &[u8],
+        (parts, found): (&mut Vec<Part>, &mut [bool]),
+    ) {
         let mut from = 0;
-        while let Some(at) = text.get(from..).and_then(|rest| self.finder.find(rest)) {
-            let start = from + at + PART.len() - 1;
+        while let Some(at) = text
+            .get(from..)
+            .and_then(|rest| self.finders[finder].find(rest))
+        {
+            let start = from + at + PARTS[finder].len() - 1;
             let Some(end) = json::container_end(text, start) else {
                 return;
             };
@@ -106,9 +133,6 @@ impl KnownParts {
 
     /// The atoms in a part; `None` if it must be looked into.
     fn look(&mut self, atoms: &Atoms, memo: &mut Memo, part: &[u8]) -> Option<&[u32]> {
-        if part.len() > PART_BYTES_MAX {
-            return None;
-        }
         // Nobody holds a number from one part to the next.
         if self.texts.bytes() > PARTS_BYTES_MAX {
             self.texts.clear();

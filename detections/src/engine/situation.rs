@@ -1,27 +1,27 @@
 //! What rules come to where verb, resource, stage and so on are given: for nearly every event, nothing.
 
-use std::collections::HashMap;
-
-use foldhash::fast::RandomState;
-
 use super::columns::{SITUATION, small_event};
+use super::dictionary::Dictionary;
 use super::memory::{RowValues, Values};
 use super::plan::Plan;
 use super::tree::Tree;
-use crate::batch::EventRow;
+use crate::batch::{Column, EventRow};
 use crate::limits::SITUATIONS_MAX;
 use crate::matcher::Scope;
 use crate::truth::Truth;
 use crate::views::shown::Outline;
 
-/// Verb, resource and so on, and the envelope.
-type Key = [u32; SITUATION.len() + 1];
+/// The texts of the columns one behind the other take no more; longer ones are nothing that an API server writes.
+const KEY_BYTES_MAX: usize = 512;
 
 /// The situations seen so far.
 #[derive(Debug, Default)]
 pub(super) struct Situations {
-    numbers: HashMap<Key, usize, RandomState>,
-    kept: Vec<Situation>,
+    /// Verb, resource and so on, and the envelope, as one text: one look instead of seven.
+    keys: Dictionary,
+    /// By the number of the key; `None` inside if only documents tell.
+    kept: Vec<Option<Situation>>,
+    key: Vec<u8>,
 }
 
 /// One of them.
@@ -30,6 +30,8 @@ pub(super) struct Situation {
     /// Where the tree goes on.
     pub(super) root: u32,
     pub(super) outline: Outline,
+    /// The number of its stage, which other columns are read together with.
+    stage: Option<u32>,
 }
 
 impl Situations {
@@ -38,7 +40,7 @@ impl Situations {
     }
 
     pub(super) fn clear(&mut self) {
-        self.numbers.clear();
+        self.keys.clear();
         self.kept.clear();
     }
 
@@ -50,24 +52,31 @@ impl Situations {
         row: &EventRow<'_>,
         known: &mut RowValues,
     ) -> Option<&Situation> {
-        let mut key: Key = [0; SITUATION.len() + 1];
-        for (number, column) in key.iter_mut().zip(SITUATION) {
-            *number = values.number(column, row, known)?;
+        self.key.clear();
+        for column in SITUATION {
+            let text = row.slice(column).unwrap_or_default();
+            if text.len() > KEY_BYTES_MAX / SITUATION.len() {
+                return None;
+            }
+            // Where a text ends its length tells, whatever is in it.
+            self.key.push(u8::try_from(text.len()).ok()?);
+            self.key.extend_from_slice(text);
         }
-        key[SITUATION.len()] = row.envelope() as u32;
-        let number = if let Some(number) = self.numbers.get(&key) {
-            *number
-        } else {
-            self.kept.push(Situation::new(plan, tree, row)?);
-            self.numbers.insert(key, self.kept.len() - 1);
-            self.kept.len() - 1
-        };
-        self.kept.get(number)
+        self.key.push(row.envelope() as u8);
+        // Numbers start at one.
+        let number = self.keys.number(&self.key)? as usize - 1;
+        if number == self.kept.len() {
+            let stage = values.number(Column::Stage, row, known);
+            self.kept.push(Situation::new(plan, tree, row, stage));
+        }
+        let situation = self.kept.get(number)?.as_ref()?;
+        known.set(Column::Stage, situation.stage);
+        Some(situation)
     }
 }
 
 impl Situation {
-    fn new(plan: &Plan, tree: &mut Tree, row: &EventRow<'_>) -> Option<Self> {
+    fn new(plan: &Plan, tree: &mut Tree, row: &EventRow<'_>, stage: Option<u32>) -> Option<Self> {
         let event = small_event(&SITUATION, row)?;
         let mut known: Vec<Option<Truth>> = vec![None; plan.tests.len()];
         for group in plan.groups.iter().filter(|group| group.is_situation()) {
@@ -78,6 +87,7 @@ impl Situation {
         Some(Self {
             root: tree.root(plan, &known),
             outline: Outline::of(&event),
+            stage,
         })
     }
 }

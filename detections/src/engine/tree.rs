@@ -5,10 +5,7 @@
 //! columns. Rows of the same classes go the same way, so that a row costs some steps whatever the number of rules, and rules are
 //! only looked at where the tree grows. A lazy automaton of regular expressions works like this.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-
-use foldhash::fast::RandomState;
 
 use super::hints::{Place, Wanted};
 use super::plan::{Expression, Plan, Reads, Reduced};
@@ -19,8 +16,6 @@ use crate::truth::Truth;
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
-    /// By a node and a class of the group that it asks for.
-    edges: HashMap<(u32, u32), u32, RandomState>,
     /// What it holds, counted in parts of expressions.
     parts: usize,
 }
@@ -33,6 +28,8 @@ pub(super) struct Node {
     /// Rules that need more.
     pub(super) open: Vec<Open>,
     pub(super) next: Next,
+    /// The node behind this one and one, by the class of the group that is looked at; zero where nobody went yet.
+    behind: Vec<u32>,
     /// The different nodes behind this one.
     children: Vec<u32>,
 }
@@ -109,8 +106,9 @@ impl Tree {
         (group, class): (usize, u32),
         verdicts: &[Truth],
     ) -> u32 {
-        match self.edges.get(&(from, class)) {
-            Some(node) => *node,
+        let behind = self.node(from).behind.get(class as usize);
+        match behind.and_then(|node| node.checked_sub(1)) {
+            Some(node) => node,
             None => self.grow(plan, from, (group, class), verdicts),
         }
     }
@@ -145,8 +143,13 @@ impl Tree {
             self.nodes[from as usize].children.push(number);
             number
         });
-        self.edges.insert((from, class), number);
-        self.parts += 1;
+        let behind = &mut self.nodes[from as usize].behind;
+        let class = class as usize;
+        if behind.len() <= class {
+            self.parts += (class + 1 - behind.len()).div_ceil(8);
+            behind.resize(class + 1, 0);
+        }
+        behind[class] = number + 1;
         number
     }
 
@@ -164,6 +167,7 @@ impl Node {
             decided: Vec::new(),
             open: Vec::new(),
             next: Next::End,
+            behind: Vec::new(),
             children: Vec::new(),
         }
     }

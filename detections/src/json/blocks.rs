@@ -51,16 +51,7 @@ pub(super) fn for_each<B>(
     bytes: &[u8],
     each: impl FnMut(usize, &Block) -> ControlFlow<B>,
 ) -> Option<B> {
-    #[cfg(target_arch = "x86_64")]
-    if bytes.len() >= BLOCK {
-        if x86::has_avx512() {
-            return x86::for_each_avx512(bytes, each);
-        }
-        if x86::has_avx2() {
-            return x86::for_each_avx2(bytes, each);
-        }
-    }
-    run(bytes, classes, each)
+    work(bytes, Each(each))
 }
 
 /// Work over the blocks of some bytes, one after the other as it asks for them.
@@ -68,7 +59,30 @@ pub(super) trait Work {
     type Done;
 
     /// Must be inlined, so that it is compiled for what a form may use.
-    fn run<F: Fn(&[u8; BLOCK]) -> Classes>(self, blocks: Blocks<'_, F>) -> Self::Done;
+    fn run<F: Form>(self, blocks: Blocks<'_, F>) -> Self::Done;
+}
+
+/// How masks are made on some processor.
+pub(super) trait Form {
+    fn classes(&self, block: &[u8; BLOCK]) -> Classes;
+
+    /// Each bit becomes the exclusive or of itself and all lower ones: ones from an opening quote up to its closing one.
+    fn prefix_xor(&self, bits: u64) -> u64;
+}
+
+/// A form of two functions, which closures are: they are compiled for what the function around them may use.
+struct Of<C, P>(C, P);
+
+impl<C: Fn(&[u8; BLOCK]) -> Classes, P: Fn(u64) -> u64> Form for Of<C, P> {
+    #[inline(always)]
+    fn classes(&self, block: &[u8; BLOCK]) -> Classes {
+        self.0(block)
+    }
+
+    #[inline(always)]
+    fn prefix_xor(&self, bits: u64) -> u64 {
+        self.1(bits)
+    }
 }
 
 /// Does some work in the best form that the processor has.
@@ -83,7 +97,7 @@ pub(super) fn work<W: Work>(bytes: &[u8], work: W) -> W::Done {
             return x86::work_avx2(bytes, work);
         }
     }
-    work.run(Blocks::new(bytes, classes))
+    work.run(Blocks::new(bytes, Of(classes, prefix_xor)))
 }
 
 /// The blocks of some bytes.
@@ -92,17 +106,17 @@ pub(super) struct Blocks<'a, F> {
     /// Where the next block starts.
     next: usize,
     state: State,
-    classes: F,
+    form: F,
 }
 
-impl<'a, F: Fn(&[u8; BLOCK]) -> Classes> Blocks<'a, F> {
+impl<'a, F: Form> Blocks<'a, F> {
     #[inline]
-    fn new(bytes: &'a [u8], classes: F) -> Self {
+    fn new(bytes: &'a [u8], form: F) -> Self {
         Self {
             bytes,
             next: 0,
             state: State::default(),
-            classes,
+            form,
         }
     }
 
@@ -114,39 +128,32 @@ impl<'a, F: Fn(&[u8; BLOCK]) -> Classes> Blocks<'a, F> {
         let rest = self.bytes.get(start..)?;
         self.next += BLOCK;
         if let Some(block) = rest.first_chunk::<BLOCK>() {
-            return Some((start, self.state.resolve(&(self.classes)(block))));
+            return Some((start, self.state.resolve(block, &self.form)));
         }
         if rest.is_empty() {
             return None;
         }
         let mut last = [b' '; BLOCK];
         last[..rest.len()].copy_from_slice(rest);
-        Some((start, self.state.resolve(&(self.classes)(&last))))
+        Some((start, self.state.resolve(&last, &self.form)))
     }
 }
 
-/// The common part of all forms; inlined into each, so that it is compiled for what that form may use.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "compiled anew for each form")]
-fn run<B>(
-    bytes: &[u8],
-    classes: impl Fn(&[u8; BLOCK]) -> Classes,
-    mut each: impl FnMut(usize, &Block) -> ControlFlow<B>,
-) -> Option<B> {
-    let mut state = State::default();
-    let (blocks, tail) = bytes.as_chunks::<BLOCK>();
-    for (number, block) in blocks.iter().enumerate() {
-        if let ControlFlow::Break(found) = each(number * BLOCK, &state.resolve(&classes(block))) {
-            return Some(found);
+/// Hands blocks out until `each` breaks.
+struct Each<E>(E);
+
+impl<B, E: FnMut(usize, &Block) -> ControlFlow<B>> Work for Each<E> {
+    type Done = Option<B>;
+
+    #[inline(always)]
+    fn run<F: Form>(mut self, mut blocks: Blocks<'_, F>) -> Option<B> {
+        while let Some((start, block)) = blocks.next() {
+            if let ControlFlow::Break(found) = self.0(start, &block) {
+                return Some(found);
+            }
         }
+        None
     }
-    if tail.is_empty() {
-        return None;
-    }
-    let mut last = [b' '; BLOCK];
-    last[..tail.len()].copy_from_slice(tail);
-    let start = bytes.len() - tail.len();
-    each(start, &state.resolve(&classes(&last))).break_value()
 }
 
 /// What one block tells the next.
@@ -159,11 +166,12 @@ struct State {
 }
 
 impl State {
-    #[inline]
-    fn resolve(&mut self, classes: &Classes) -> Block {
+    #[inline(always)]
+    fn resolve(&mut self, block: &[u8; BLOCK], form: &impl Form) -> Block {
+        let classes = form.classes(block);
         let escaped = self.escaped_bits(classes.backslash);
         let quote = classes.quote & !escaped;
-        let inside = prefix_xor(quote) ^ self.in_string;
+        let inside = form.prefix_xor(quote) ^ self.in_string;
         self.in_string = 0_u64.wrapping_sub(inside >> 63);
         Block {
             quote,
@@ -193,7 +201,6 @@ impl State {
     }
 }
 
-/// Each bit becomes the exclusive or of itself and all lower ones: ones from an opening quote up to its closing one.
 #[inline]
 fn prefix_xor(mut bits: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
@@ -237,61 +244,32 @@ fn portable_classes(block: &[u8; BLOCK]) -> Classes {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m128i, __m256i, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
-        _mm_set_epi64x, _mm_set1_epi8, _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8,
-        _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8, _mm512_cmpeq_epi8_mask,
-        _mm512_cmplt_epu8_mask, _mm512_or_si512, _mm512_set_epi64, _mm512_set1_epi8,
+        __m128i, __m256i, __m512i, _mm_clmulepi64_si128, _mm_cmpeq_epi8, _mm_cvtsi64_si128,
+        _mm_cvtsi128_si64, _mm_loadu_si128, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128,
+        _mm_set1_epi8, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8,
+        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm512_cmpeq_epi8_mask,
+        _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_or_si512, _mm512_set1_epi8,
     };
-    use std::ops::ControlFlow;
 
-    use super::{BLOCK, Block, Blocks, Classes, Work, run};
+    use super::{BLOCK, Blocks, Classes, Of, Work};
 
-    /// Whether the processor has what `avx2` is compiled for; asked once, then remembered.
+    /// Whether the processor has what `in_avx2` is compiled for; asked once, then remembered.
     #[inline]
     pub(super) fn has_avx2() -> bool {
         std::arch::is_x86_feature_detected!("avx2")
             && std::arch::is_x86_feature_detected!("bmi1")
             && std::arch::is_x86_feature_detected!("popcnt")
+            && std::arch::is_x86_feature_detected!("pclmulqdq")
     }
 
-    /// # Panics
-    /// If the processor lacks AVX2: whoever calls has asked.
-    #[inline]
-    #[allow(unsafe_code, reason = "the one call below is proven")]
-    pub(super) fn for_each_avx2<B>(
-        bytes: &[u8],
-        each: impl FnMut(usize, &Block) -> ControlFlow<B>,
-    ) -> Option<B> {
-        assert!(has_avx2(), "the processor was not asked for AVX2");
-        // SAFETY: `avx2` needs exactly the features that the line above has found.
-        unsafe { avx2(bytes, each) }
-    }
-
-    /// As [`has_avx2`], for `avx512`.
+    /// As [`has_avx2`], for `in_avx512`.
     #[inline]
     pub(super) fn has_avx512() -> bool {
         std::arch::is_x86_feature_detected!("avx512f")
             && std::arch::is_x86_feature_detected!("avx512bw")
             && std::arch::is_x86_feature_detected!("bmi1")
             && std::arch::is_x86_feature_detected!("popcnt")
-    }
-
-    /// # Panics
-    /// If the processor lacks AVX-512: whoever calls has asked.
-    #[inline]
-    #[allow(unsafe_code, reason = "the one call below is proven")]
-    pub(super) fn for_each_avx512<B>(
-        bytes: &[u8],
-        each: impl FnMut(usize, &Block) -> ControlFlow<B>,
-    ) -> Option<B> {
-        assert!(has_avx512(), "the processor was not asked for AVX-512");
-        // SAFETY: `avx512` needs exactly the features that the line above has found.
-        unsafe { avx512(bytes, each) }
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,bmi1,popcnt")]
-    fn avx512<B>(bytes: &[u8], each: impl FnMut(usize, &Block) -> ControlFlow<B>) -> Option<B> {
-        run(bytes, |block| classes_avx512(block), each)
+            && std::arch::is_x86_feature_detected!("pclmulqdq")
     }
 
     /// # Panics
@@ -304,9 +282,13 @@ mod x86 {
         unsafe { in_avx512(bytes, work) }
     }
 
-    #[target_feature(enable = "avx512f,avx512bw,bmi1,popcnt")]
+    #[target_feature(enable = "avx512f,avx512bw,bmi1,popcnt,pclmulqdq")]
     fn in_avx512<W: Work>(bytes: &[u8], work: W) -> W::Done {
-        work.run(Blocks::new(bytes, |block| classes_avx512(block)))
+        let form = Of(
+            |block: &[u8; BLOCK]| classes_avx512(block),
+            |bits| prefix_xor(bits),
+        );
+        work.run(Blocks::new(bytes, form))
     }
 
     /// # Panics
@@ -319,27 +301,29 @@ mod x86 {
         unsafe { in_avx2(bytes, work) }
     }
 
-    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    #[target_feature(enable = "avx2,bmi1,popcnt,pclmulqdq")]
     fn in_avx2<W: Work>(bytes: &[u8], work: W) -> W::Done {
-        work.run(Blocks::new(bytes, |block| classes_avx2(block)))
+        let form = Of(
+            |block: &[u8; BLOCK]| classes_avx2(block),
+            |bits| prefix_xor(bits),
+        );
+        work.run(Blocks::new(bytes, form))
+    }
+
+    /// A product without carries by all ones.
+    #[target_feature(enable = "pclmulqdq")]
+    #[inline]
+    fn prefix_xor(bits: u64) -> u64 {
+        let product =
+            _mm_clmulepi64_si128(_mm_cvtsi64_si128(bits.cast_signed()), _mm_set1_epi8(-1), 0);
+        _mm_cvtsi128_si64(product).cast_unsigned()
     }
 
     /// One comparison gives the mask of a whole block.
     #[target_feature(enable = "avx512f,avx512bw")]
     #[inline]
     fn classes_avx512(block: &[u8; BLOCK]) -> Classes {
-        let (words, _) = block.as_chunks::<8>();
-        let word = |number: usize| i64::from_le_bytes(words[number]);
-        let block = _mm512_set_epi64(
-            word(7),
-            word(6),
-            word(5),
-            word(4),
-            word(3),
-            word(2),
-            word(1),
-            word(0),
-        );
+        let block = load512(block);
         let folded = _mm512_or_si512(block, _mm512_set1_epi8(0x20));
         let equal =
             |lanes, byte: u8| _mm512_cmpeq_epi8_mask(lanes, _mm512_set1_epi8(byte.cast_signed()));
@@ -353,9 +337,15 @@ mod x86 {
         }
     }
 
-    #[target_feature(enable = "avx2,bmi1,popcnt")]
-    fn avx2<B>(bytes: &[u8], each: impl FnMut(usize, &Block) -> ControlFlow<B>) -> Option<B> {
-        run(bytes, |block| classes_avx2(block), each)
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    #[allow(
+        unsafe_code,
+        reason = "the one call below is proven; put together from words it takes four loads"
+    )]
+    fn load512(block: &[u8; BLOCK]) -> __m512i {
+        // SAFETY: the reference is to 64 bytes that may be read, and this load needs no alignment.
+        unsafe { _mm512_loadu_si512(block.as_ptr().cast()) }
     }
 
     #[target_feature(enable = "avx2")]
@@ -407,10 +397,10 @@ mod x86 {
 
     #[target_feature(enable = "avx2")]
     #[inline]
+    #[allow(unsafe_code, reason = "the one call below is proven")]
     fn load256(lane: &[u8; 32]) -> __m256i {
-        let (words, _) = lane.as_chunks::<8>();
-        let [a, b, c, d] = [0, 1, 2, 3].map(|word| i64::from_le_bytes(words[word]));
-        _mm256_set_epi64x(d, c, b, a)
+        // SAFETY: the reference is to 32 bytes that may be read, and this load needs no alignment.
+        unsafe { _mm256_loadu_si256(lane.as_ptr().cast()) }
     }
 
     #[target_feature(enable = "avx2")]
@@ -427,10 +417,10 @@ mod x86 {
 
     #[target_feature(enable = "sse2")]
     #[inline]
+    #[allow(unsafe_code, reason = "the one call below is proven")]
     fn load128(lane: &[u8; 16]) -> __m128i {
-        let (words, _) = lane.as_chunks::<8>();
-        let [a, b] = [0, 1].map(|word| i64::from_le_bytes(words[word]));
-        _mm_set_epi64x(b, a)
+        // SAFETY: the reference is to 16 bytes that may be read, and this load needs no alignment.
+        unsafe { _mm_loadu_si128(lane.as_ptr().cast()) }
     }
 
     #[target_feature(enable = "sse2")]
@@ -504,6 +494,14 @@ mod tests {
         blocks
     }
 
+    fn in_form(
+        bytes: &[u8],
+        each: &mut dyn FnMut(usize, &Block) -> ControlFlow<()>,
+        classes: fn(&[u8; BLOCK]) -> Classes,
+    ) -> Option<()> {
+        Each(each).run(Blocks::new(bytes, Of(classes, prefix_xor)))
+    }
+
     proptest! {
         #[test]
         fn all_forms_agree_with_the_definition(bytes in proptest::collection::vec(prop_oneof![
@@ -514,10 +512,10 @@ mod tests {
             prop_assert_eq!(&collected(&bytes, |bytes, each| for_each(bytes, each)), &expected);
             #[cfg(target_arch = "x86_64")]
             if x86::has_avx2() {
-                prop_assert_eq!(&collected(&bytes, |bytes, each| x86::for_each_avx2(bytes, each)), &expected);
+                prop_assert_eq!(&collected(&bytes, |bytes, each| x86::work_avx2(bytes, Each(each))), &expected);
             }
-            prop_assert_eq!(&collected(&bytes, |bytes, each| run(bytes, classes, each)), &expected);
-            prop_assert_eq!(&collected(&bytes, |bytes, each| run(bytes, portable_classes, each)), &expected);
+            prop_assert_eq!(&collected(&bytes, |bytes, each| in_form(bytes, each, classes)), &expected);
+            prop_assert_eq!(&collected(&bytes, |bytes, each| in_form(bytes, each, portable_classes)), &expected);
         }
     }
 }

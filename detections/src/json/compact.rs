@@ -3,7 +3,7 @@
 //! One pass over blocks of 64 bytes: strings and containers end at bits of a mask, and what lies in a container is passed a block
 //! at a time. Whatever is not as expected ends the pass; then the tolerant scanner must look, which tells what is wrong.
 
-use super::blocks::{self, BLOCK, Block, Blocks, Classes, Work};
+use super::blocks::{self, BLOCK, Block, Blocks, Form, Work};
 
 /// Told the members of an object in order.
 pub trait Members {
@@ -35,7 +35,7 @@ impl<M: Members> Work for Pass<'_, M> {
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "as the trait asks")]
-    fn run<F: Fn(&[u8; BLOCK]) -> Classes>(self, blocks: Blocks<'_, F>) -> Option<usize> {
+    fn run<F: Form>(self, blocks: Blocks<'_, F>) -> Option<usize> {
         let bytes = blocks.bytes;
         let mut masks = Masks {
             blocks,
@@ -94,7 +94,7 @@ struct Masks<'a, F> {
     block: Block,
 }
 
-impl<F: Fn(&[u8; BLOCK]) -> Classes> Masks<'_, F> {
+impl<F: Form> Masks<'_, F> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "compiled anew for each form")]
     fn turn(&mut self) -> Option<()> {

@@ -136,9 +136,13 @@ pub(crate) fn walk<'a, V: Visitor<'a>>(
     if !places.find(text, parts) {
         return false;
     }
+    let quotes = places.quotes.get(..places.quoted).unwrap_or_default();
+    let (strings, []) = quotes.as_chunks() else {
+        return false;
+    };
     let mut walk = Walk {
         text,
-        quotes: places.quotes.get(..places.quoted).unwrap_or_default(),
+        strings,
         escapes: &places.escapes,
         parts,
         depth: 0,
@@ -159,8 +163,9 @@ struct Open<K> {
 /// The places in the text go from hand to hand, so that they can stay in registers.
 struct Walk<'a, 'p, V: Visitor<'a>> {
     text: &'a [u8],
+    /// The quotes of strings that have not been passed.
+    strings: &'p [[u32; 2]],
     /// Those that have not been passed.
-    quotes: &'p [u32],
     escapes: &'p [u32],
     parts: &'p [Part],
     depth: usize,
@@ -200,7 +205,7 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn behind_space(&self, mut at: usize) -> usize {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(at) {
             at += 1;
@@ -209,16 +214,14 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
     }
 
     /// The string that starts at `at` with its quotes, whether it holds escapes, and the place behind it.
-    #[inline]
+    #[inline(always)]
     fn string(&mut self, at: usize) -> Option<(&'a [u8], bool, usize)> {
-        let [start, end, rest @ ..] = self.quotes else {
-            return None;
-        };
+        let ([start, end], rest) = self.strings.split_first()?;
         let (start, end) = (*start as usize, *end as usize);
         if start != at {
             return None;
         }
-        self.quotes = rest;
+        self.strings = rest;
         let is_escaped = match self.escapes.first() {
             Some(first) if (*first as usize) < end => self.check_escapes(start, end)?,
             _ => false,
@@ -248,7 +251,7 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
     }
 
     /// Takes an opening bracket, up to the first value inside.
-    #[inline]
+    #[inline(always)]
     fn open(&mut self, is_object: bool, key: V::Key, at: usize) -> Option<Inside<V::Key>> {
         if let Some((part, end)) = self.parts.first()
             && *part == at
@@ -271,7 +274,7 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
     }
 
     /// Takes a key and its colon.
-    #[inline]
+    #[inline(always)]
     fn key(&mut self, at: usize) -> Option<Inside<V::Key>> {
         let (quoted, is_escaped, end) = self.string(at)?;
         let text = quoted.get(1..quoted.len() - 1)?;
@@ -294,7 +297,7 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
     }
 
     /// Takes what stands behind a value: brackets that close, then a comma and the next key.
-    #[inline]
+    #[inline(always)]
     fn value_ended(&mut self, mut at: usize) -> Option<Inside<V::Key>> {
         while let Some(around) = self.depth.checked_sub(1) {
             let Open { is_object, key } = *self.stack.get(around)?;
