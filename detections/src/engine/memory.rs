@@ -11,6 +11,7 @@ use super::columns::{self, small_event};
 use super::dictionary::{ABSENT, Dictionary};
 use super::plan::{Group, Plan, Reads};
 use crate::batch::{Column, EventRow};
+use crate::json::walk::{Key, Places, Visitor, walk};
 use crate::limits::{CLASSES_BYTES_MAX, FIELD_BYTES_FREE};
 use crate::matcher::{Leaf, Scalar, Scope};
 use crate::truth::{Bounds, Truth};
@@ -35,6 +36,7 @@ pub(super) struct Values {
     codes: Dictionary,
     code_of: Vec<u32>,
     groups: Vec<GroupMemory>,
+    places: Places,
 }
 
 /// The classes of one group's values.
@@ -93,6 +95,7 @@ impl Values {
             codes: Dictionary::default(),
             code_of: Vec::new(),
             groups: plan.groups.iter().map(|_| GroupMemory::default()).collect(),
+            places: Places::default(),
         }
     }
 
@@ -155,7 +158,7 @@ impl Values {
         {
             return Some(class);
         }
-        let class = memory.class_of(judge(plan, planned, row)?);
+        let class = memory.class_of(judge(plan, planned, row, &mut self.places)?);
         if let Some(number) = number {
             memory.remember(envelope, number as usize, class);
         }
@@ -263,17 +266,14 @@ fn is_too_heavy(group: &Group, row: &EventRow<'_>) -> bool {
 }
 
 /// What all tests of a group say of the values of a row; `None` if the columns are not valid JSON.
-fn judge(plan: &Plan, group: &Group, row: &EventRow<'_>) -> Option<Verdicts> {
+fn judge(plan: &Plan, group: &Group, row: &EventRow<'_>, places: &mut Places) -> Option<Verdicts> {
     let leaves = || group.tests.iter().map(|test| &plan.tests[*test].leaf);
-    if let [column] = group.reading.columns
-        && let Some(text) = row.slice(*column)
-        && text.starts_with(b"\"")
+    if group.is_plain
+        && let Some(text) = plain_text(group, row, places)
         && let Some(scalar) = Scalar::of_json(text)
     {
         let judge = |leaf: &Leaf| match leaf {
-            Leaf::Field(Some(path), check) if path.is(column.path()) => {
-                Some(check.of_scalar(&scalar))
-            }
+            Leaf::Field(_, check) => Some(check.of_scalar(&scalar)),
             _ => None,
         };
         if let Some(verdicts) = leaves().map(judge).collect() {
@@ -283,4 +283,53 @@ fn judge(plan: &Plan, group: &Group, row: &EventRow<'_>) -> Option<Verdicts> {
     let event = small_event(group.reading.columns, row)?;
     let judge = |leaf: &Leaf| leaf.evaluate(Scope::Event(&event));
     Some(leaves().map(judge).collect())
+}
+
+/// The string that a group's field is, if it is one, and its column is sound.
+fn plain_text<'a>(group: &Group, row: &EventRow<'a>, places: &mut Places) -> Option<&'a [u8]> {
+    let ([column], Some(path)) = (group.reading.columns, &group.path) else {
+        return None;
+    };
+    let text = row.slice(*column)?;
+    if path.is(column.path()) {
+        return text.starts_with(b"\"").then_some(text);
+    }
+    let mut member = Member {
+        key: path.key(1)?.as_bytes(),
+        value: None,
+        is_odd: false,
+    };
+    let is_sound = text.starts_with(b"{") && walk(text, &[], places, &mut member);
+    member
+        .value
+        .filter(|value| is_sound && !member.is_odd && value.starts_with(b"\""))
+}
+
+/// Looks for one member of an object.
+struct Member<'k, 'a> {
+    key: &'k [u8],
+    value: Option<&'a [u8]>,
+    /// The member may be there under an escaped key, or twice.
+    is_odd: bool,
+}
+
+impl<'a> Visitor<'a> for Member<'_, 'a> {
+    /// Whether the value is the one that is looked for.
+    type Key = bool;
+
+    #[inline]
+    fn key(&mut self, key: Key<'a>, depth: usize) -> bool {
+        let is_it = depth == 1 && key.text == self.key;
+        self.is_odd |= depth == 1 && (key.is_escaped || is_it && self.value.is_some());
+        is_it
+    }
+
+    #[inline]
+    fn scalar(&mut self, is_it: bool, text: &'a [u8], depth: usize) {
+        if is_it {
+            // A list of several is no scalar.
+            self.is_odd |= depth != 1 || self.value.is_some();
+            self.value = Some(text);
+        }
+    }
 }

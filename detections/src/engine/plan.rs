@@ -44,10 +44,14 @@ pub(super) enum Reads {
     Document,
 }
 
-/// Columns that some tests read together.
+/// Tests of one field, which some columns decide.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) reading: Reading,
+    /// The field; `None` if the tests are of several ones.
+    pub(super) path: Option<FieldPath>,
+    /// The field is in a column itself, or the column is it, and all tests judge it as a scalar.
+    pub(super) is_plain: bool,
     /// The tests, by slot.
     pub(super) tests: Vec<usize>,
 }
@@ -87,9 +91,9 @@ impl Plan {
     fn cost(&self, reads: &Reads) -> u8 {
         match reads {
             Reads::Group { group, .. } => self.groups[*group].cost(),
-            Reads::Text(..) | Reads::Connection => 10,
-            Reads::Body(..) => 11,
-            Reads::Document => 12,
+            Reads::Text(..) | Reads::Connection => 20,
+            Reads::Body(..) => 21,
+            Reads::Document => 22,
         }
     }
 }
@@ -108,11 +112,11 @@ fn length_rank(column: Column) -> u8 {
 }
 
 impl Group {
-    /// How dear it is to look its values up: by the length of their texts.
+    /// How dear it is to look its values up: by the length of their texts. What needs a view of them is dearer.
     pub(super) fn cost(&self) -> u8 {
         let ranks = self.reading.columns.iter();
         let rank = ranks.map(|column| length_rank(*column)).max();
-        rank.unwrap_or(0)
+        2 * rank.unwrap_or(0) + u8::from(!self.is_plain)
     }
 
     /// Whether the situation decides its tests.
@@ -333,7 +337,7 @@ impl Planner {
         // A reference to another field reads what its own field does not tell.
         let path = test.field.as_ref().filter(|_| !refers(test));
         let reads = if let Some(reading) = path.and_then(reading_of) {
-            self.group(reading)
+            self.group(reading, &test.field, true)
         } else if path.is_some_and(|path| path.first() == "exec") && hints::needs_value(&test.test)
         {
             Reads::Connection
@@ -354,7 +358,7 @@ impl Planner {
             return Expression::Test(*known);
         }
         let reads = if let Some(reading) = test.field.as_ref().and_then(reading_of) {
-            self.group(reading)
+            self.group(reading, &test.field, false)
         } else {
             self.plan
                 .atoms
@@ -379,20 +383,40 @@ impl Planner {
         Expression::Test(index)
     }
 
-    /// A place among the tests of a group, for the test that comes next.
-    fn group(&mut self, reading: Reading) -> Reads {
+    /// A place among the tests of a group, for the test that comes next; `is_scalar` if it judges its field as a scalar.
+    fn group(&mut self, reading: Reading, field: &Option<FieldPath>, is_scalar: bool) -> Reads {
         let groups = &mut self.plan.groups;
-        let known = groups.iter().position(|group| group.reading == reading);
-        let group = known.unwrap_or_else(|| {
+        // Too many fields share a group by their columns.
+        let path = field.clone().filter(|_| groups.len() < FIELDS_MAX);
+        let same = |group: &Group| group.reading == reading && group.path == path;
+        let group = groups.iter().position(same).unwrap_or_else(|| {
+            let is_plain = path.as_ref().is_some_and(|path| is_plain(path, reading));
             groups.push(Group {
                 reading,
+                path,
+                is_plain,
                 tests: Vec::new(),
             });
             groups.len() - 1
         });
+        groups[group].is_plain &= is_scalar;
         let slot = groups[group].tests.len();
         groups[group].tests.push(self.plan.tests.len());
         Reads::Group { group, slot }
+    }
+}
+
+/// Groups of one field each; those of columns come beyond.
+const FIELDS_MAX: usize = 40;
+
+/// Whether the field is the one column that is read, or a member of it.
+fn is_plain(path: &FieldPath, reading: Reading) -> bool {
+    let [column] = reading.columns else {
+        return false;
+    };
+    match (column.path(), path.key(1)) {
+        ([own], Some(member)) => path.is(&[own, member]),
+        (own, _) => path.is(own),
     }
 }
 

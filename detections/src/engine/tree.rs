@@ -71,7 +71,7 @@ pub(super) struct Open {
     pub(super) rule: usize,
     pub(super) expression: Arc<Expression>,
     /// One bit for each group that it reads.
-    groups: u32,
+    groups: u64,
 }
 
 impl Tree {
@@ -254,7 +254,7 @@ impl Needed {
     }
 }
 
-/// There are some twenty groups.
-fn bit(group: usize) -> u32 {
+/// There are some forty groups of fields, and no more than twenty of columns.
+fn bit(group: usize) -> u64 {
     1 << group
 }
