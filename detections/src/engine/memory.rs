@@ -9,12 +9,13 @@ use foldhash::fast::RandomState;
 
 use super::columns::{self, small_event};
 use super::dictionary::{ABSENT, Dictionary};
-use super::plan::{Group, Plan, Reads};
+use super::plan::{Access, Group, Plan, Reads};
 use crate::batch::{Column, EventRow};
 use crate::json::walk::{Key, Places, Visitor, walk};
 use crate::limits::{CLASSES_BYTES_MAX, FIELD_BYTES_FREE};
 use crate::matcher::{Leaf, Scalar, Scope};
 use crate::truth::{Bounds, Truth};
+use crate::views::user_text;
 
 /// No group reads more columns together.
 const GROUP_COLUMNS_MAX: usize = 3;
@@ -268,10 +269,7 @@ fn is_too_heavy(group: &Group, row: &EventRow<'_>) -> bool {
 /// What all tests of a group say of the values of a row; `None` if the columns are not valid JSON.
 fn judge(plan: &Plan, group: &Group, row: &EventRow<'_>, places: &mut Places) -> Option<Verdicts> {
     let leaves = || group.tests.iter().map(|test| &plan.tests[*test].leaf);
-    if group.is_plain
-        && let Some(text) = plain_text(group, row, places)
-        && let Some(scalar) = Scalar::of_json(text)
-    {
+    if let Some(scalar) = scalar(group, row, places) {
         let judge = |leaf: &Leaf| match leaf {
             Leaf::Field(_, check) => Some(check.of_scalar(&scalar)),
             _ => None,
@@ -285,24 +283,36 @@ fn judge(plan: &Plan, group: &Group, row: &EventRow<'_>, places: &mut Places) ->
     Some(leaves().map(judge).collect())
 }
 
-/// The string that a group's field is, if it is one, and its column is sound.
-fn plain_text<'a>(group: &Group, row: &EventRow<'a>, places: &mut Places) -> Option<&'a [u8]> {
+/// The string that a group's field is, if that can be told without an event and its columns are sound.
+fn scalar<'a>(group: &Group, row: &EventRow<'a>, places: &mut Places) -> Option<Scalar<'a>> {
     let ([column], Some(path)) = (group.reading.columns, &group.path) else {
         return None;
     };
     let text = row.slice(*column)?;
-    if path.is(column.path()) {
-        return text.starts_with(b"\"").then_some(text);
-    }
+    let string = match group.access {
+        Access::Event => return None,
+        Access::ActorKind => {
+            let kind = user_text::kind(text, row.envelope(), places)?;
+            return Some(Scalar::of_text(kind.as_str()));
+        }
+        Access::Column => text,
+        Access::Member => member(text, path.key(1)?, places)?,
+    };
+    string
+        .starts_with(b"\"")
+        .then(|| Scalar::of_json(string))
+        .flatten()
+}
+
+/// The member of an object, if it is there once and is a scalar.
+fn member<'a>(text: &'a [u8], key: &str, places: &mut Places) -> Option<&'a [u8]> {
     let mut member = Member {
-        key: path.key(1)?.as_bytes(),
+        key: key.as_bytes(),
         value: None,
         is_odd: false,
     };
     let is_sound = text.starts_with(b"{") && walk(text, &[], places, &mut member);
-    member
-        .value
-        .filter(|value| is_sound && !member.is_odd && value.starts_with(b"\""))
+    member.value.filter(|_| is_sound && !member.is_odd)
 }
 
 /// Looks for one member of an object.

@@ -50,10 +50,23 @@ pub(super) struct Group {
     pub(super) reading: Reading,
     /// The field; `None` if the tests are of several ones.
     pub(super) path: Option<FieldPath>,
-    /// The field is in a column itself, or the column is it, and all tests judge it as a scalar.
-    pub(super) is_plain: bool,
+    /// How the field is got at.
+    pub(super) access: Access,
     /// The tests, by slot.
     pub(super) tests: Vec<usize>,
+}
+
+/// How to get at the field of a group without reading its columns as documents, where that is possible at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// By an event that has only these columns.
+    Event,
+    /// The column is the field.
+    Column,
+    /// The field is a member of the column.
+    Member,
+    /// What sort of identity a user is.
+    ActorKind,
 }
 
 /// A rule over tests.
@@ -116,7 +129,7 @@ impl Group {
     pub(super) fn cost(&self) -> u8 {
         let ranks = self.reading.columns.iter();
         let rank = ranks.map(|column| length_rank(*column)).max();
-        2 * rank.unwrap_or(0) + u8::from(!self.is_plain)
+        2 * rank.unwrap_or(0) + u8::from(self.access == Access::Event)
     }
 
     /// Whether the situation decides its tests.
@@ -390,16 +403,19 @@ impl Planner {
         let path = field.clone().filter(|_| groups.len() < FIELDS_MAX);
         let same = |group: &Group| group.reading == reading && group.path == path;
         let group = groups.iter().position(same).unwrap_or_else(|| {
-            let is_plain = path.as_ref().is_some_and(|path| is_plain(path, reading));
             groups.push(Group {
+                access: path
+                    .as_ref()
+                    .map_or(Access::Event, |path| Access::of(path, reading)),
                 reading,
                 path,
-                is_plain,
                 tests: Vec::new(),
             });
             groups.len() - 1
         });
-        groups[group].is_plain &= is_scalar;
+        if !is_scalar {
+            groups[group].access = Access::Event;
+        }
         let slot = groups[group].tests.len();
         groups[group].tests.push(self.plan.tests.len());
         Reads::Group { group, slot }
@@ -409,14 +425,17 @@ impl Planner {
 /// Groups of one field each; those of columns come beyond.
 const FIELDS_MAX: usize = 40;
 
-/// Whether the field is the one column that is read, or a member of it.
-fn is_plain(path: &FieldPath, reading: Reading) -> bool {
-    let [column] = reading.columns else {
-        return false;
-    };
-    match (column.path(), path.key(1)) {
-        ([own], Some(member)) => path.is(&[own, member]),
-        (own, _) => path.is(own),
+impl Access {
+    fn of(path: &FieldPath, reading: Reading) -> Self {
+        let [column] = reading.columns else {
+            return Self::Event;
+        };
+        match (column.path(), path.key(1)) {
+            (own, _) if path.is(own) => Self::Column,
+            ([own], Some(member)) if path.is(&[own, member]) => Self::Member,
+            _ if path.is(&["actor", "kind"]) => Self::ActorKind,
+            _ => Self::Event,
+        }
     }
 }
 

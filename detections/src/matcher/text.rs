@@ -50,6 +50,14 @@ impl<'a> Scalar<'a> {
         })
     }
 
+    /// A string.
+    pub(crate) fn of_text(text: &'a str) -> Self {
+        Self {
+            number: None,
+            text: Folded::new(text),
+        }
+    }
+
     /// The scalar that a JSON text is; `None` also if it is none, or not valid.
     pub(crate) fn of_json(text: &'a [u8]) -> Option<Self> {
         let (number, text) = if text.starts_with(b"\"") {

@@ -16,6 +16,7 @@ pub(crate) mod shown;
 mod source;
 mod touched;
 mod uri;
+pub(crate) mod user_text;
 
 use serde_json::{Map, Value};
 
