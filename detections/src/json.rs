@@ -100,11 +100,10 @@ pub(crate) fn is_plain_string(value: &[u8]) -> bool {
     let inner = value
         .strip_prefix(b"\"")
         .and_then(|rest| rest.strip_suffix(b"\""));
-    // All bytes are looked at, so that the compiler takes many at a time.
+    // All bytes are looked at, and nothing is decided by the way, so that the compiler takes many at a time.
     inner.is_some_and(|inner| {
-        !inner.iter().fold(false, |is_special, byte| {
-            is_special | (*byte < 0x20) | (*byte == b'\\') | (*byte == b'"')
-        })
+        let is_special = |byte: u8| u8::from(byte < 0x20 || byte == b'\\' || byte == b'"');
+        inner.iter().fold(0, |any, byte| any | is_special(*byte)) == 0
     })
 }
 

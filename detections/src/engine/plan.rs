@@ -350,7 +350,7 @@ impl Planner {
         // A reference to another field reads what its own field does not tell.
         let path = test.field.as_ref().filter(|_| !refers(test));
         let reads = if let Some(reading) = path.and_then(reading_of) {
-            self.group(reading, &test.field, true)
+            self.group(reading, test.field.as_ref(), true)
         } else if path.is_some_and(|path| path.first() == "exec") && hints::needs_value(&test.test)
         {
             Reads::Connection
@@ -371,7 +371,7 @@ impl Planner {
             return Expression::Test(*known);
         }
         let reads = if let Some(reading) = test.field.as_ref().and_then(reading_of) {
-            self.group(reading, &test.field, false)
+            self.group(reading, test.field.as_ref(), false)
         } else {
             self.plan
                 .atoms
@@ -397,18 +397,16 @@ impl Planner {
     }
 
     /// A place among the tests of a group, for the test that comes next; `is_scalar` if it judges its field as a scalar.
-    fn group(&mut self, reading: Reading, field: &Option<FieldPath>, is_scalar: bool) -> Reads {
+    fn group(&mut self, reading: Reading, field: Option<&FieldPath>, is_scalar: bool) -> Reads {
         let groups = &mut self.plan.groups;
         // Too many fields share a group by their columns.
-        let path = field.clone().filter(|_| groups.len() < FIELDS_MAX);
-        let same = |group: &Group| group.reading == reading && group.path == path;
+        let path = field.filter(|_| groups.len() < FIELDS_MAX);
+        let same = |group: &Group| group.reading == reading && group.path.as_ref() == path;
         let group = groups.iter().position(same).unwrap_or_else(|| {
             groups.push(Group {
-                access: path
-                    .as_ref()
-                    .map_or(Access::Event, |path| Access::of(path, reading)),
+                access: path.map_or(Access::Event, |path| Access::of(path, reading)),
                 reading,
-                path,
+                path: path.cloned(),
                 tests: Vec::new(),
             });
             groups.len() - 1

@@ -28,7 +28,7 @@ impl Look<'_> {
         verdicts: &mut Verdicts,
     ) {
         if rest.texts {
-            self.narrow(places, verdicts, |look, test| look.text(test));
+            self.narrow(places, verdicts, Self::text);
         }
     }
 

@@ -10,6 +10,11 @@
 //! The program is compiled for any x86-64; AVX-512 or AVX2 is used where the processor has it, decided once a call. Elsewhere a plain
 //! form stands in, which is also what the others are tested against.
 
+#![expect(
+    clippy::inline_always,
+    reason = "the innermost loops, which lose a tenth and more if the compiler decides otherwise"
+)]
+
 use std::ops::ControlFlow;
 
 pub(super) const BLOCK: usize = 64;
