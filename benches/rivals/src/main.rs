@@ -7,6 +7,7 @@
 //! All run over the same events, one after the other, on one thread, round after round; the median counts. The run fails if
 //! two of them find different numbers of matches for a rule.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -14,11 +15,11 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail, ensure};
+use detections::batch::EventRow;
 use detections::diagnostic::Source;
-use detections::engine::RuleSet;
+use detections::engine::{RuleSet, Verdicts};
 use detections::event::Settings;
 use detections::sigma::{Placeholders, load};
-use pipeline::batch::Batcher;
 use pipeline::decode::{Decoder, Item};
 use pipeline::source::input::Input;
 use rsigma_eval::Engine;
@@ -47,11 +48,18 @@ fn main() -> anyhow::Result<()> {
     let rules = rules()?;
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), &events)?;
+    let events = RefCell::new(events);
     let tidewatch = tidewatch_rules(&rules)?;
     let rsigma = rsigma_rules(&rules)?;
     let mut rivals: [(&str, Pass<'_>); 3] = [
-        ("tidewatch", Box::new(|| run_tidewatch(&events, &tidewatch))),
-        ("rsigma 0.23.0", Box::new(|| run_rsigma(&events, &rsigma))),
+        (
+            "tidewatch",
+            Box::new(|| run_tidewatch(&mut events.borrow_mut(), &tidewatch)),
+        ),
+        (
+            "rsigma 0.23.0",
+            Box::new(|| run_rsigma(&events.borrow(), &rsigma)),
+        ),
         ("jq, three of the rules", Box::new(|| run_jq(file.path()))),
     ];
     let mut seconds = [const { Vec::new() }; 3];
@@ -65,7 +73,7 @@ fn main() -> anyhow::Result<()> {
         compare(&counts)?;
     }
     let names = rivals.map(|(name, _)| name);
-    report(&events, rules.len(), names, &seconds, &counts);
+    report(&events.borrow(), rules.len(), names, &seconds, &counts);
     Ok(())
 }
 
@@ -150,30 +158,35 @@ fn rsigma_rules(rules: &[(String, String)]) -> anyhow::Result<Engine> {
     Ok(engine)
 }
 
-fn run_tidewatch(events: &[u8], rules: &RuleSet) -> anyhow::Result<Counts> {
-    let mut counts = Counts::new();
-    let mut batcher = Batcher::new(Settings::default().into());
-    let mut evaluator = rules.evaluator();
-    let mut judge = |batch: detections::batch::EventBatch| {
-        for found in evaluator.evaluate(&batch).matches {
-            *counts
-                .entry(rules.rules()[found.rule].title.clone())
-                .or_default() += 1;
-        }
-        batch
-    };
-    let mut decoder = Decoder::new(events, "default".into());
+/// Decodes the events where they lie, as the program does with the pieces that it has read.
+fn run_tidewatch(events: &mut Vec<u8>, rules: &RuleSet) -> anyhow::Result<Counts> {
+    let mut matches = vec![0; rules.rules().len()];
+    let settings = Settings::default().into();
+    let (mut evaluator, mut verdicts) = (rules.evaluator(), Verdicts::default());
+    let mut decoder = Decoder::of_pieces("default".into());
+    decoder.load(events, 0, false);
     while let Some(item) = decoder.next()? {
         let Item::Event(event) = item else {
             bail!("the corpus holds what is no event");
         };
-        batcher.push(&event)?;
-        if let Some(batch) = batcher.cut_if_full() {
-            batcher.reclaim(judge(batch));
+        let row = EventRow {
+            raw: event.bytes,
+            columns: &event.columns.context("the corpus holds no plain events")?,
+            origin: &event.origin,
+            settings: &settings,
+        };
+        evaluator.judge(&row, &mut verdicts);
+        for rule in &verdicts.matched {
+            matches[*rule] += 1;
         }
     }
-    batcher.cut().map(judge);
-    Ok(counts)
+    // Hands the bytes back.
+    decoder.load(events, 0, false);
+    let titles = rules.rules().iter().map(|rule| rule.title.clone());
+    Ok(titles
+        .zip(matches)
+        .filter(|(_, matches)| *matches > 0)
+        .collect())
 }
 
 /// Reads events with `serde_json`, as its own documentation does.
