@@ -29,9 +29,9 @@ use race::{Pass, ROUNDS_MIN, Race, Work, ratio};
 use replay::discover::InputPath;
 use replay::replay::{Quiet, Replay};
 
-/// Matches every event, and every field of each must be read to say so.
+/// Matches every event, and looks at every string of each.
 const READS_ALL: &str = "title: Reads all\nname: reads_all\nlogsource: {product: kubernetes, service: audit}\n\
-    detection:\n  words:\n    - '*'\n  condition: words\n";
+    detection:\n  nowhere:\n    - no such words\n  words:\n    - '*'\n  condition: nowhere or words\n";
 
 fn main() -> anyhow::Result<()> {
     let Some(arguments) = corpus::arguments() else {

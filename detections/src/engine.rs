@@ -26,6 +26,7 @@ mod rest;
 mod screen;
 mod situation;
 mod tree;
+mod words;
 
 use bodies::Screens;
 use memory::{RowValues, Values};
@@ -33,6 +34,7 @@ use plan::{Expression, Plan};
 use rest::Look;
 use situation::Situations;
 use tree::{Next, Tree};
+use words::WordScreen;
 
 /// Compiled rules.
 #[derive(Debug)]
@@ -94,6 +96,7 @@ pub struct Evaluator<'r> {
     situations: Situations,
     tree: Tree,
     screens: Screens,
+    words: WordScreen,
     known: RowValues,
     /// Rules whose bounds have not met for the row at hand, by their places in their node.
     open: Vec<usize>,
@@ -152,6 +155,7 @@ impl<'r> Evaluator<'r> {
             situations: Situations::default(),
             tree: Tree::default(),
             screens: Screens::default(),
+            words: WordScreen::default(),
             known: RowValues::default(),
             open: Vec::new(),
             truths: Vec::new(),
@@ -247,6 +251,7 @@ impl<'r> Evaluator<'r> {
                 texts: &mut known.texts,
             };
             look.at_texts(rest, &mut self.open, verdicts);
+            look.at_words(rest, &mut self.words, &mut self.open, verdicts);
             if !self.open.is_empty() && rest.bodies.any() {
                 let values = &mut self.values;
                 let success = values.verdict(plan, Plan::SUCCESS, row, known);

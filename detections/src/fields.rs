@@ -128,7 +128,7 @@ pub(crate) fn is_document(text: &[u8]) -> bool {
 }
 
 /// Estimates what a text weighs as a document: its bytes, a value a comma, and a tree node an object.
-fn is_heavy(text: &[u8]) -> bool {
+pub(crate) fn is_heavy(text: &[u8]) -> bool {
     const OBJECT_BYTES: usize = 640;
     let count = |byte: u8| memchr::memchr_iter(byte, text).count();
     text.len() > FIELD_BYTES_FREE

@@ -17,8 +17,8 @@ use crate::sigma::ast::{
 };
 use crate::truth::Truth;
 
-use text::{Folded, folded};
-pub(crate) use text::{Scalar, Text};
+use text::folded;
+pub(crate) use text::{Folded, Scalar, Text};
 
 /// Fewer words are found faster one by one.
 const WORDS_MIN: usize = 4;

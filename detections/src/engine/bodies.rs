@@ -70,8 +70,8 @@ impl Bodies {
         Self {
             object,
             pod: outline.pod(object),
-            request: shown(sent, row, &[b"\"Request\"", b"\"RequestResponse\""]),
-            response: shown(answer, row, &[b"\"RequestResponse\""]),
+            request: shown(sent, row, LEVELS[0].1),
+            response: shown(answer, row, LEVELS[1].1),
             object_is_request,
         }
     }
@@ -99,13 +99,26 @@ impl Bodies {
     }
 }
 
+/// The bodies, and the audit levels that log them.
+pub(super) const LEVELS: [(Column, &[&[u8]]); 2] = [
+    (
+        Column::RequestObject,
+        &[b"\"Request\"", b"\"RequestResponse\""],
+    ),
+    (Column::ResponseObject, &[b"\"RequestResponse\""]),
+];
+
 /// What is known of a body's own fields. `levels` are the audit levels that log it.
 fn shown(body: Body<'_>, row: &EventRow<'_>, levels: &[&[u8]]) -> Shown {
     match body {
-        Body::Readable(_) => return Shown::Yes,
-        Body::Unclear => return Shown::Unclear,
-        Body::Missing => {}
+        Body::Readable(_) => Shown::Yes,
+        Body::Unclear => Shown::Unclear,
+        Body::Missing => missing(row, levels),
     }
+}
+
+/// Whether a body that is not there could have been.
+pub(super) fn missing(row: &EventRow<'_>, levels: &[&[u8]]) -> Shown {
     let text = |column| row.slice(column).unwrap_or_default();
     let (level, stage) = (text(Column::Level), text(Column::Stage));
     let annotations = text(Column::Annotations);

@@ -55,7 +55,7 @@ struct GroupMemory {
 #[derive(Debug)]
 pub(super) struct RowValues {
     numbers: [Number; Column::ALL.len()],
-    /// Tests of texts that have been judged.
+    /// Tests of texts and words that have been judged.
     pub(super) texts: Vec<(usize, Bounds)>,
 }
 

@@ -40,6 +40,8 @@ pub(super) enum Reads {
     Connection,
     /// A body; what it must hold to matter.
     Body(Place, Hint),
+    /// Words anywhere in the event.
+    Words,
     /// The document.
     Document,
 }
@@ -106,7 +108,8 @@ impl Plan {
             Reads::Group { group, .. } => self.groups[*group].cost(),
             Reads::Text(..) | Reads::Connection => 20,
             Reads::Body(..) => 21,
-            Reads::Document => 22,
+            Reads::Words => 22,
+            Reads::Document => 23,
         }
     }
 }
@@ -386,7 +389,7 @@ impl Planner {
         if let Some(known) = self.known.get(&name) {
             return Expression::Test(*known);
         }
-        self.test(name, Leaf::keywords(words), Reads::Document)
+        self.test(name, Leaf::keywords(words), Reads::Words)
     }
 
     fn test(&mut self, name: String, leaf: Leaf, reads: Reads) -> Expression {

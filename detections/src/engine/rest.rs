@@ -4,6 +4,7 @@ use super::Verdicts;
 use super::bodies::{Bodies, Screens};
 use super::plan::{Plan, Reads};
 use super::tree::{Open, Rest};
+use super::words::WordScreen;
 use crate::batch::{Column, EventRow};
 use crate::matcher::{Check, Scalar};
 use crate::truth::{Bounds, Truth};
@@ -15,7 +16,7 @@ pub(super) struct Look<'a> {
     pub(super) row: &'a EventRow<'a>,
     /// The rules that were open at first.
     pub(super) open: &'a [Open],
-    /// Tests of texts that have been judged.
+    /// Tests of texts and words that have been judged.
     pub(super) texts: &'a mut Vec<(usize, Bounds)>,
 }
 
@@ -28,6 +29,21 @@ impl Look<'_> {
         verdicts: &mut Verdicts,
     ) {
         if rest.texts {
+            self.narrow(places, verdicts, Self::text);
+        }
+    }
+
+    /// Decides rules by which words are in the event.
+    pub(super) fn at_words(
+        &mut self,
+        rest: &Rest,
+        screen: &mut WordScreen,
+        places: &mut Vec<usize>,
+        verdicts: &mut Verdicts,
+    ) {
+        if !rest.words.is_empty() && !places.is_empty() {
+            self.texts
+                .extend(screen.look(self.plan, &rest.words, self.row));
             self.narrow(places, verdicts, Self::text);
         }
     }
@@ -79,15 +95,17 @@ impl Look<'_> {
 
     /// The truth of a test as far as texts tell.
     fn text(&mut self, test: usize) -> Bounds {
+        let known = || self.texts.iter().find(|known| known.0 == test);
         match &self.plan.tests[test].reads {
             Reads::Text(column, check) => {
-                if let Some((_, bounds)) = self.texts.iter().find(|known| known.0 == test) {
+                if let Some((_, bounds)) = known() {
                     return *bounds;
                 }
                 let bounds = text_bounds(check, self.row.slice(*column));
                 self.texts.push((test, bounds));
                 bounds
             }
+            Reads::Words => known().map_or(Bounds::ANY, |(_, bounds)| *bounds),
             Reads::Connection if !connects(self.row) => Bounds::FALSE,
             // The tree has asked for all groups before.
             Reads::Group { .. } | Reads::Connection | Reads::Body(..) | Reads::Document => {

@@ -6,9 +6,10 @@ use memchr::memmem;
 
 use super::dictionary::Dictionary;
 use super::hints::{Atoms, Memo, Wanted};
+use crate::fields;
 use crate::json;
 use crate::json::walk::{Key, Part, Places, Visitor, walk};
-use crate::limits::{FIELD_BYTES_FREE, PART_BYTES_MAX, PARTS_BYTES_MAX};
+use crate::limits::{PART_BYTES_MAX, PARTS_BYTES_MAX};
 use crate::views::shown::Body;
 
 /// What screening needs besides the rules; kept from body to body.
@@ -31,8 +32,7 @@ impl Screen {
     ) -> Body<'a> {
         self.found.clear();
         self.found.resize(atoms.len(), false);
-        // Larger ones may be too heavy to be a document.
-        if text.len() > FIELD_BYTES_FREE {
+        if fields::is_heavy(text) {
             return Body::Unclear;
         }
         self.parts.clear();

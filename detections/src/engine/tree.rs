@@ -50,6 +50,8 @@ pub(super) enum Next {
 pub(super) struct Rest {
     /// Some of them read texts that hardly repeat.
     pub(super) texts: bool,
+    /// Tests of words that they need.
+    pub(super) words: Vec<usize>,
     /// Which bodies they read.
     pub(super) bodies: Needed,
     /// What they look for in them.
@@ -232,7 +234,8 @@ impl Rest {
                         hints.push(hint);
                     }
                     Reads::Text(..) | Reads::Connection => rest.texts = true,
-                    Reads::Group { .. } | Reads::Document => {}
+                    Reads::Words if !rest.words.contains(&test) => rest.words.push(test),
+                    Reads::Group { .. } | Reads::Words | Reads::Document => {}
                 });
         }
         rest.wanted = Wanted::of(hints, &plan.atoms);

@@ -42,6 +42,8 @@ pub(crate) struct Key<'a> {
     pub(crate) text: &'a [u8],
     /// It holds escapes, and means something else than it looks.
     pub(crate) is_escaped: bool,
+    /// It is the first of its object.
+    pub(crate) is_first: bool,
 }
 
 /// Places found by a walk, kept for the next one.
@@ -273,7 +275,7 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
         }
         self.depth += 1;
         if is_object {
-            self.key(first)
+            self.key(first, true)
         } else {
             Some(Inside::Value(first, key))
         }
@@ -281,10 +283,15 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
 
     /// Takes a key and its colon.
     #[inline(always)]
-    fn key(&mut self, at: usize) -> Option<Inside<V::Key>> {
+    fn key(&mut self, at: usize, is_first: bool) -> Option<Inside<V::Key>> {
         let (quoted, is_escaped, end) = self.string(at)?;
         let text = quoted.get(1..quoted.len() - 1)?;
-        let key = self.visitor.key(Key { text, is_escaped }, self.depth);
+        let key = Key {
+            text,
+            is_escaped,
+            is_first,
+        };
+        let key = self.visitor.key(key, self.depth);
         let colon = self.behind_space(end);
         if *self.text.get(colon)? != b':' {
             return None;
@@ -309,7 +316,7 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
             let Open { is_object, key } = *self.stack.get(around)?;
             at = self.behind_space(at);
             match (*self.text.get(at)?, is_object) {
-                (b',', true) => return self.key(self.behind_space(at + 1)),
+                (b',', true) => return self.key(self.behind_space(at + 1), false),
                 (b',', false) => return Some(Inside::Value(self.behind_space(at + 1), key)),
                 (b'}', true) | (b']', false) => {
                     at += 1;

@@ -32,7 +32,7 @@ enum Shape {
 pub(crate) struct Folded<'a> {
     pub(super) text: Cow<'a, str>,
     /// `None` inside if the text is in lower case already.
-    lower: OnceCell<Option<String>>,
+    lower: OnceCell<Option<Cow<'a, str>>>,
 }
 
 /// A scalar as tests see it.
@@ -83,11 +83,23 @@ impl<'a> Folded<'a> {
         }
     }
 
+    /// A text whose lower case takes no memory of its own.
+    pub(crate) fn within(text: &'a str, lower: &'a mut String) -> Self {
+        let folded = Self::new(text);
+        if text.is_ascii() {
+            lower.clear();
+            lower.push_str(text);
+            lower.make_ascii_lowercase();
+            folded.lower.get_or_init(|| Some(Cow::Borrowed(lower)));
+        }
+        folded
+    }
+
     pub(super) fn lower(&self) -> &str {
         let fold = || {
             let is_upper = |byte: u8| !byte.is_ascii() || byte.is_ascii_uppercase();
             let folds = self.text.bytes().any(is_upper);
-            folds.then(|| scalar::fold(&self.text))
+            folds.then(|| scalar::fold(&self.text).into())
         };
         self.lower
             .get_or_init(fold)
@@ -130,7 +142,7 @@ impl Text {
         }
     }
 
-    pub(super) fn matches(&self, text: &Folded<'_>) -> bool {
+    pub(crate) fn matches(&self, text: &Folded<'_>) -> bool {
         let text = if self.cased { &text.text } else { text.lower() };
         match &self.shape {
             Shape::Anything => true,
