@@ -32,6 +32,8 @@ impl WordScreen {
             Leaf::Keywords(all, words) => Some((*test, *all, words.as_slice())),
             _ => None,
         };
+        // Only records that were cut may be no UTF-8, and they never come here; an empty text is no document.
+        let text = std::str::from_utf8(row.raw).unwrap_or_default();
         let asked = || tests.iter().filter_map(words);
         let mut finder = Finder {
             words: asked()
@@ -40,10 +42,11 @@ impl WordScreen {
                 .collect(),
             path: Vec::new(),
             deepest: 0,
-            lower: &mut self.lower,
+            text,
+            lower: lower(text, &mut self.lower),
         };
         let is_document =
-            !fields::is_heavy(row.raw) && walk(row.raw, &[], &mut self.places, &mut finder);
+            !fields::is_heavy(row.raw) && walk(text.as_bytes(), &[], &mut self.places, &mut finder);
         let missing = if is_document {
             missing(row)
         } else {
@@ -60,6 +63,17 @@ impl WordScreen {
             .collect();
         bounds.into_iter()
     }
+}
+
+/// The text in lower case, if that is as long.
+fn lower<'a>(text: &str, lower: &'a mut String) -> Option<&'a str> {
+    if !text.is_ascii() {
+        return None;
+    }
+    lower.clear();
+    lower.push_str(text);
+    lower.make_ascii_lowercase();
+    Some(lower)
 }
 
 fn joined(all: bool, words: impl Iterator<Item = Bounds>) -> Bounds {
@@ -124,7 +138,9 @@ struct Finder<'p, 's, 'a> {
     path: Vec<Step<'a>>,
     /// No way to a word that was found is longer.
     deepest: usize,
-    lower: &'s mut String,
+    text: &'a str,
+    /// The same in lower case, if that is as long.
+    lower: Option<&'s str>,
 }
 
 impl<'p> Word<'p, '_> {
@@ -174,19 +190,39 @@ impl<'a> Visitor<'a> for Finder<'_, '_, 'a> {
         self.path.push(step);
     }
 
+    /// Words stand in strings only.
+    fn scalar(&mut self, (): (), _: &'a [u8], _: usize) {}
+
     #[inline]
-    fn scalar(&mut self, (): (), text: &'a [u8], depth: usize) {
-        if !text.starts_with(b"\"") {
-            return;
-        }
-        // What a walk accepts as a string can be read.
-        let Some(plain) = json::string(text) else {
-            return;
-        };
+    fn string(&mut self, (): (), text: &'a [u8], is_escaped: bool, depth: usize) {
         while self.path.pop_if(|step| step.depth > depth).is_some() {}
-        let folded = Folded::within(&plain, self.lower);
+        if !is_escaped && let Some((text, lower)) = self.plain(text) {
+            self.look(
+                depth,
+                &lower.map_or_else(
+                    || Folded::new(text),
+                    |lower| Folded::with_lower(text, lower),
+                ),
+            );
+        } else if let Some(text) = json::string(text) {
+            // What a walk accepts as a string can be read.
+            self.look(depth, &Folded::new(&text));
+        }
+    }
+}
+
+impl<'a, 's> Finder<'_, 's, 'a> {
+    /// A string without its quotes, and the same in lower case.
+    fn plain(&self, quoted: &[u8]) -> Option<(&'a str, Option<&'s str>)> {
+        let start = quoted.as_ptr().addr() - self.text.as_ptr().addr();
+        let place = start + 1..start + quoted.len() - 1;
+        let lower = self.lower.and_then(|lower| lower.get(place.clone()));
+        Some((self.text.get(place)?, lower))
+    }
+
+    fn look(&mut self, depth: usize, text: &Folded<'_>) {
         for word in &mut self.words {
-            if word.state != State::Found && word.text.matches(&folded) {
+            if word.state != State::Found && word.text.matches(text) {
                 word.found(&self.path);
                 self.deepest = depth;
             }

@@ -33,6 +33,12 @@ pub(crate) trait Visitor<'a> {
 
     /// A string with its quotes, a number, or a literal, and the number of containers around it.
     fn scalar(&mut self, key: Self::Key, text: &'a [u8], depth: usize);
+
+    /// A string, for whom it matters whether it holds escapes.
+    #[inline]
+    fn string(&mut self, key: Self::Key, text: &'a [u8], _is_escaped: bool, depth: usize) {
+        self.scalar(key, text, depth);
+    }
 }
 
 /// A key as it is written.
@@ -190,8 +196,8 @@ impl<'a, V: Visitor<'a>> Walk<'a, '_, V> {
             // A value is expected.
             match *self.text.get(at)? {
                 b'"' => {
-                    let (text, _, end) = self.string(at)?;
-                    self.visitor.scalar(key, text, self.depth);
+                    let (text, is_escaped, end) = self.string(at)?;
+                    self.visitor.string(key, text, is_escaped, self.depth);
                     at = end;
                 }
                 bracket @ (b'{' | b'[') => match self.open(bracket == b'{', key, at)? {

@@ -76,23 +76,19 @@ impl<'a> Scalar<'a> {
 }
 
 impl<'a> Folded<'a> {
-    pub(super) fn new(text: &'a str) -> Self {
+    pub(crate) fn new(text: &'a str) -> Self {
         Self {
             text: Cow::Borrowed(text),
             lower: OnceCell::new(),
         }
     }
 
-    /// A text whose lower case takes no memory of its own.
-    pub(crate) fn within(text: &'a str, lower: &'a mut String) -> Self {
-        let folded = Self::new(text);
-        if text.is_ascii() {
-            lower.clear();
-            lower.push_str(text);
-            lower.make_ascii_lowercase();
-            folded.lower.get_or_init(|| Some(Cow::Borrowed(lower)));
+    /// A text whose lower case is known.
+    pub(crate) fn with_lower(text: &'a str, lower: &'a str) -> Self {
+        Self {
+            text: Cow::Borrowed(text),
+            lower: OnceCell::from(Some(Cow::Borrowed(lower))),
         }
-        folded
     }
 
     pub(super) fn lower(&self) -> &str {
