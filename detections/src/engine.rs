@@ -205,6 +205,7 @@ impl<'r> Evaluator<'r> {
         let is_time = self.effort.rows.is_multiple_of(ROWS_BETWEEN_CHECKS);
         if is_time {
             self.screens.trim();
+            self.effort.resets += u64::from(self.values.trim(self.plan));
         }
         if self.tree.is_full() || is_time && (self.values.is_full() || self.situations.is_full()) {
             self.values.clear();

@@ -86,25 +86,24 @@ pub fn elements(bytes: &[u8]) -> Elements<'_> {
 /// The string that `raw` is, unescaped; `None` if it is no well-formed JSON string.
 #[must_use]
 pub fn string(raw: &[u8]) -> Option<Cow<'_, str>> {
-    let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    match memchr2(b'\\', b'"', inner) {
-        None if !inner.iter().any(|byte| *byte < 0x20) => {
-            std::str::from_utf8(inner).ok().map(Cow::Borrowed)
-        }
-        _ => serde_json::from_slice::<String>(raw).ok().map(Cow::Owned),
+    match plain_string(raw) {
+        Some(inner) => std::str::from_utf8(inner).ok().map(Cow::Borrowed),
+        None => serde_json::from_slice::<String>(raw).ok().map(Cow::Owned),
     }
 }
 
-/// Whether the value is a string that means what is written: no escapes, no control characters.
-pub(crate) fn is_plain_string(value: &[u8]) -> bool {
-    let inner = value
-        .strip_prefix(b"\"")
-        .and_then(|rest| rest.strip_suffix(b"\""));
+/// What stands between the quotes of a string that means what is written: no escapes, no control characters.
+fn plain_string(raw: &[u8]) -> Option<&[u8]> {
+    let inner = raw.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     // All bytes are looked at, and nothing is decided by the way, so that the compiler takes many at a time.
-    inner.is_some_and(|inner| {
-        let is_special = |byte: u8| u8::from(byte < 0x20 || byte == b'\\' || byte == b'"');
-        inner.iter().fold(0, |any, byte| any | is_special(*byte)) == 0
-    })
+    let is_special = |byte: u8| u8::from(byte < 0x20 || byte == b'\\' || byte == b'"');
+    let any = inner.iter().fold(0, |any, byte| any | is_special(*byte));
+    (any == 0).then_some(inner)
+}
+
+/// Whether the value is a string that means what is written.
+pub(crate) fn is_plain_string(value: &[u8]) -> bool {
+    plain_string(value).is_some()
 }
 
 /// Whether the value can be read as a document: by what the parser of documents accepts, without building one.

@@ -1,5 +1,9 @@
 //! What the bodies of one row tell without being parsed.
 
+use std::sync::LazyLock;
+
+use memchr::memmem;
+
 use super::hints::{Hint, Memo, Place};
 use super::plan::Plan;
 use super::screen::{KnownParts, Screen};
@@ -99,6 +103,10 @@ impl Bodies {
     }
 }
 
+/// What the annotation of an event that lost its bodies is called, or what its name may be escaped by.
+static TRUNCATED: LazyLock<[memmem::Finder<'static>; 2]> =
+    LazyLock::new(|| [&b"truncated"[..], b"\\u"].map(memmem::Finder::new));
+
 /// The bodies, and the audit levels that log them.
 pub(super) const LEVELS: [(Column, &[&[u8]]); 2] = [
     (
@@ -129,8 +137,10 @@ pub(super) fn missing(row: &EventRow<'_>, levels: &[&[u8]]) -> Shown {
     if stage == b"\"RequestReceived\"" || !levels.contains(&level) {
         return Shown::Hidden;
     }
-    let may_be_truncated = |word: &[u8]| memchr::memmem::find(annotations, word).is_some();
-    if may_be_truncated(b"truncated") || may_be_truncated(b"\\u") {
+    let may_be_truncated = TRUNCATED
+        .iter()
+        .any(|word| word.find(annotations).is_some());
+    if may_be_truncated {
         return Shown::Unclear;
     }
     Shown::Absent

@@ -13,6 +13,11 @@ pub(super) struct Dictionary {
     table: HashTable<Entry>,
     texts: Vec<u8>,
     longest: usize,
+    /// Since it was last cleared: how often it was asked, and how often it knew.
+    asked: usize,
+    known: usize,
+    /// How often it will be asked in vain.
+    rests: usize,
     /// The texts come from the log: the hash is seeded, so that nobody can prepare collisions.
     hasher: RandomState,
 }
@@ -23,6 +28,9 @@ struct Entry {
     end: u32,
     number: u32,
 }
+
+/// How long a dictionary rests whose texts hardly repeat.
+const REST: usize = DICTIONARY_VALUES_MAX;
 
 /// The number of a value that is absent.
 pub(super) const ABSENT: u32 = 0;
@@ -40,19 +48,28 @@ impl Dictionary {
             table: HashTable::new(),
             texts: Vec::new(),
             longest,
+            asked: 0,
+            known: 0,
+            rests: 0,
             hasher: RandomState::default(),
         }
     }
 
-    /// The number of a text, new or known; `None` if it is too long to be kept.
+    /// The number of a text, new or known; `None` if it is too long to be kept, or while texts hardly repeat.
     pub(super) fn number(&mut self, text: &[u8]) -> Option<u32> {
         if text.len() > self.longest {
             return None;
         }
+        if self.rests > 0 {
+            self.rests -= 1;
+            return None;
+        }
+        self.asked += 1;
         let hash = self.hasher.hash_one(text);
         let texts = &self.texts;
         let same = |entry: &Entry| texts.get(entry.range()) == Some(text);
         if let Some(entry) = self.table.find(hash, same) {
+            self.known += 1;
             return Some(entry.number);
         }
         let entry = Entry {
@@ -82,6 +99,16 @@ impl Dictionary {
     pub(super) fn clear(&mut self) {
         self.table.clear();
         self.texts.clear();
+        (self.asked, self.known) = (0, 0);
+    }
+
+    /// Forgets everything, and if most of it was never asked for again, remembers nothing for a while: where values hardly
+    /// repeat, judging them costs less than keeping them.
+    pub(super) fn clear_or_rest(&mut self) {
+        if self.known < self.asked / 2 {
+            self.rests = REST;
+        }
+        self.clear();
     }
 }
 
@@ -125,5 +152,18 @@ mod tests {
         assert!(dictionary.texts.len() <= DICTIONARY_BYTES_MAX + VALUE_BYTES_MAX);
         dictionary.clear();
         assert_eq!(dictionary.number(b"a"), Some(1));
+    }
+
+    #[test]
+    fn where_texts_hardly_repeat_none_are_kept_for_a_while() {
+        let mut dictionary = Dictionary::default();
+        for number in 0..1_000 {
+            dictionary.number(format!("x{number}").as_bytes());
+        }
+        dictionary.clear_or_rest();
+        assert!((0..REST).all(|_| dictionary.number(b"a").is_none()));
+        assert!((0..1_000).all(|_| dictionary.number(b"a") == Some(1)));
+        dictionary.clear_or_rest();
+        assert_eq!(dictionary.number(b"b"), Some(1));
     }
 }

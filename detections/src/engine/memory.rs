@@ -12,7 +12,7 @@ use super::dictionary::{ABSENT, Dictionary};
 use super::plan::{Access, Group, Plan, Reads};
 use crate::batch::{Column, EventRow};
 use crate::json::walk::{Key, Places, Visitor, walk};
-use crate::limits::{CLASSES_BYTES_MAX, FIELD_BYTES_FREE};
+use crate::limits::{CLASSES_BYTES_MAX, DICTIONARY_VALUES_MAX, FIELD_BYTES_FREE};
 use crate::matcher::{Leaf, Scalar, Scope};
 use crate::truth::{Bounds, Truth};
 use crate::views::user_text;
@@ -38,6 +38,8 @@ pub(super) struct Values {
     code_of: Vec<u32>,
     groups: Vec<GroupMemory>,
     places: Places,
+    /// Those of the value at hand.
+    verdicts: Vec<Truth>,
 }
 
 /// The classes of one group's values.
@@ -63,7 +65,7 @@ pub(super) struct RowValues {
 enum Number {
     Unasked,
     Known(u32),
-    /// Too long to be remembered.
+    /// Not remembered: too long, or one of too many.
     Long,
 }
 
@@ -97,14 +99,14 @@ impl Values {
             code_of: Vec::new(),
             groups: plan.groups.iter().map(|_| GroupMemory::default()).collect(),
             places: Places::default(),
+            verdicts: Vec::new(),
         }
     }
 
+    /// Whether more has become too much than the values of some columns.
     pub(super) fn is_full(&self) -> bool {
         let classes = self.groups.iter().map(GroupMemory::class_bytes);
-        self.columns.iter().any(Dictionary::is_full)
-            || self.codes.is_full()
-            || classes.sum::<usize>() >= CLASSES_BYTES_MAX
+        classes.sum::<usize>() >= CLASSES_BYTES_MAX
     }
 
     /// Between rows only: rows hold numbers.
@@ -117,7 +119,38 @@ impl Values {
         }
     }
 
-    /// The number of a row's value in a column; `None` if it is too long to be remembered.
+    /// Forgets the values of columns that have become too many, between rows. Classes stay what they are, and so does all that was
+    /// learnt of them. False if there was no such column. (Stages are few: each is a situation of its own.)
+    pub(super) fn trim(&mut self, plan: &Plan) -> bool {
+        let mut is_any = false;
+        for column in Column::ALL {
+            let is_status = column == Column::ResponseStatus;
+            let is_full = self.columns[column as usize].is_full();
+            if !(is_full || is_status && self.codes.is_full()) {
+                continue;
+            }
+            is_any = true;
+            self.columns[column as usize].clear_or_rest();
+            if is_status {
+                self.codes.clear();
+                self.code_of.clear();
+            }
+            for (memory, group) in self.groups.iter_mut().zip(&plan.groups) {
+                if group.reading.columns.contains(&column) {
+                    memory.forget_values();
+                }
+            }
+        }
+        for memory in &mut self.groups {
+            if memory.combinations.len() >= DICTIONARY_VALUES_MAX {
+                is_any = true;
+                memory.forget_values();
+            }
+        }
+        is_any
+    }
+
+    /// The number of a row's value in a column; `None` if it is not remembered.
     pub(super) fn number(
         &mut self,
         column: Column,
@@ -159,7 +192,8 @@ impl Values {
         {
             return Some(class);
         }
-        let class = memory.class_of(judge(plan, planned, row, &mut self.places)?);
+        judge(plan, planned, row, (&mut self.places, &mut self.verdicts))?;
+        let class = memory.class_of(&self.verdicts);
         if let Some(number) = number {
             memory.remember(envelope, number as usize, class);
         }
@@ -237,13 +271,13 @@ impl Values {
 
 impl GroupMemory {
     /// The class with these verdicts, new or known.
-    fn class_of(&mut self, verdicts: Verdicts) -> u32 {
-        if let Some(class) = self.numbers.get(&verdicts) {
+    fn class_of(&mut self, verdicts: &[Truth]) -> u32 {
+        if let Some(class) = self.numbers.get(verdicts) {
             return *class;
         }
         let class = u32::try_from(self.verdicts.len()).unwrap_or(u32::MAX);
-        self.verdicts.push(verdicts.clone());
-        self.numbers.insert(verdicts, class);
+        self.verdicts.push(verdicts.into());
+        self.numbers.insert(verdicts.into(), class);
         class
     }
 
@@ -253,6 +287,11 @@ impl GroupMemory {
             classes.resize(number + 1, 0);
         }
         classes[number] = class + 1;
+    }
+
+    fn forget_values(&mut self) {
+        self.combinations.clear();
+        self.classes.iter_mut().for_each(Vec::clear);
     }
 
     fn class_bytes(&self) -> usize {
@@ -267,20 +306,27 @@ fn is_too_heavy(group: &Group, row: &EventRow<'_>) -> bool {
 }
 
 /// What all tests of a group say of the values of a row; `None` if the columns are not valid JSON.
-fn judge(plan: &Plan, group: &Group, row: &EventRow<'_>, places: &mut Places) -> Option<Verdicts> {
+fn judge(
+    plan: &Plan,
+    group: &Group,
+    row: &EventRow<'_>,
+    (places, verdicts): (&mut Places, &mut Vec<Truth>),
+) -> Option<()> {
     let leaves = || group.tests.iter().map(|test| &plan.tests[*test].leaf);
+    verdicts.clear();
     if let Some(scalar) = scalar(group, row, places) {
-        let judge = |leaf: &Leaf| match leaf {
+        verdicts.extend(leaves().map_while(|leaf| match leaf {
             Leaf::Field(_, check) => Some(check.of_scalar(&scalar)),
             _ => None,
-        };
-        if let Some(verdicts) = leaves().map(judge).collect() {
-            return Some(verdicts);
+        }));
+        if verdicts.len() == group.tests.len() {
+            return Some(());
         }
+        verdicts.clear();
     }
     let event = small_event(group.reading.columns, row)?;
-    let judge = |leaf: &Leaf| leaf.evaluate(Scope::Event(&event));
-    Some(leaves().map(judge).collect())
+    verdicts.extend(leaves().map(|leaf| leaf.evaluate(Scope::Event(&event))));
+    Some(())
 }
 
 /// The string that a group's field is, if that can be told without an event and its columns are sound.
