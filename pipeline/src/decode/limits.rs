@@ -18,6 +18,9 @@ pub const KEPT_BYTES_MAX: usize = 1024 * 1024;
 /// reach this size.
 pub const PROBE_BYTES: usize = 1024 * 1024;
 
+/// 64 KiB: how far a record of a stream of lines is looked at before its line's end is known. Nearly all are smaller.
+pub const COMPACT_BYTES: usize = 64 * 1024;
+
 /// 2 MiB: the read buffer. At least [`PROBE_BYTES`] and one read must fit; larger ones fall out of
 /// the processor's cache.
 pub const BUFFER_BYTES: usize = 2 * 1024 * 1024;

@@ -99,6 +99,8 @@ pub struct Framer<R> {
     shape: Shape,
     /// The next line break: where it is, or up to where there is none.
     next_break: NextBreak,
+    /// From where on records are looked at in the quick way.
+    compact_from: u64,
     /// Where the current line starts.
     line_start: u64,
     /// A line break was inside of the current top-level record.
@@ -148,6 +150,7 @@ impl<R: Read> Framer<R> {
             prefix: None,
             shape: Shape::default(),
             next_break: NextBreak::NotBefore(0),
+            compact_from: 0,
             line_start: 0,
             broken_line: false,
             ends_line: false,
@@ -360,6 +363,7 @@ impl<R> Framer<R> {
         };
         (self.prefix, self.pending, self.next_break) = (None, None, NextBreak::NotBefore(offset));
         (self.line_start, self.broken_line, self.ends_line) = (offset, false, false);
+        self.compact_from = 0;
     }
 
     /// Starts at `offset` of a stream that is known to have lines.
@@ -367,6 +371,7 @@ impl<R> Framer<R> {
         self.buffer.resume(offset);
         self.layout = Layout::Lines;
         (self.line_start, self.next_break) = (offset, NextBreak::NotBefore(offset));
+        self.compact_from = 0;
     }
 
     /// Whether all was taken that was there, and what comes next is another line of a stream of lines.

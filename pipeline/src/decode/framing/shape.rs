@@ -132,17 +132,20 @@ pub(crate) struct Shape {
 impl Shape {
     /// Looks at the object that `record` starts with.
     pub(crate) fn of(record: &[u8]) -> Self {
+        Self::of_compact(record).unwrap_or_else(|| Self::of_any(record))
+    }
+
+    /// Looks at the object in the quick way; `None` if that does not tell.
+    pub(crate) fn of_compact(record: &[u8]) -> Option<Self> {
         let mut compact = Compact {
             shape: Self::default(),
             record,
         };
-        if let Some(end) = json::compact::compact(record, &mut compact) {
-            return Self {
-                end,
-                ..compact.shape
-            };
-        }
-        Self::of_any(record)
+        let end = json::compact::compact(record, &mut compact)?;
+        Some(Self {
+            end,
+            ..compact.shape
+        })
     }
 
     /// White space, faults, and whatever else there may be.
