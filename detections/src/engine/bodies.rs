@@ -10,16 +10,18 @@ use super::screen::{KnownParts, Screen};
 use super::tree::Rest;
 use crate::batch::{Column, EventRow};
 use crate::truth::{Bounds, Truth};
-use crate::views::shown::{Body, Outline, Shown};
+use crate::views::shown::{Body, Kind, Outline, Shown};
 
 /// The bodies of a row, screened as far as its open rules need it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bodies {
     object: Shown,
+    changed: Shown,
     pod: Shown,
+    changed_pod: Shown,
     request: Shown,
     response: Shown,
-    /// The object is read from the request, for want of an answer.
+    /// The object, or what is known of its change, is read from the request, for want of an answer.
     object_is_request: bool,
 }
 
@@ -48,7 +50,7 @@ impl Bodies {
         row: &EventRow<'_>,
     ) -> Self {
         let needed = rest.bodies;
-        let object_is_request = Outline::is_read_from_request(succeeded);
+        let mut object_is_request = Outline::is_read_from_request(succeeded);
         let Screens {
             request: sent,
             response: answer,
@@ -60,20 +62,33 @@ impl Bodies {
             Some(text) if wanted => screen.body(&plan.atoms, &rest.wanted, (memo, parts), text),
             Some(_) => Body::Unclear,
         };
-        let sent = look(
-            sent,
-            Column::RequestObject,
-            needed.request || (needed.object && object_is_request),
-        );
         let answer = look(
             answer,
             Column::ResponseObject,
             needed.response || (needed.object && !object_is_request),
         );
-        let object = outline.object(succeeded, sent, answer);
+        let is_patch_alone = outline.is_patch_alone(succeeded, answer);
+        object_is_request |= is_patch_alone;
+        let sent = look(
+            sent,
+            Column::RequestObject,
+            needed.request || (needed.object && object_is_request),
+        );
+        let is_merge = row
+            .slice(Column::RequestObject)
+            .is_some_and(|text| text.starts_with(b"{"));
+        let (object, changed) =
+            if is_patch_alone && is_merge && sent == Body::Readable(Kind::Missing) {
+                (Shown::Hidden, Shown::Yes)
+            } else {
+                let object = outline.object(succeeded, sent, answer);
+                (object, object)
+            };
         Self {
             object,
+            changed,
             pod: outline.pod(object),
+            changed_pod: outline.pod(changed),
             request: shown(sent, row, LEVELS[0].1),
             response: shown(answer, row, LEVELS[1].1),
             object_is_request,
@@ -85,6 +100,8 @@ impl Bodies {
         let (shown, from_request) = match place {
             Place::Object => (self.object, self.object_is_request),
             Place::Pod => (self.pod, self.object_is_request),
+            Place::ChangedObject => (self.changed, self.object_is_request),
+            Place::ChangedPod => (self.changed_pod, self.object_is_request),
             Place::Request => (self.request, true),
             Place::Response => (self.response, false),
         };

@@ -22,10 +22,14 @@ use crate::truth::Truth;
 /// Which part of the event a test reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// `object`, `change.object`.
+    /// `object`.
     Object,
-    /// `pod`, `change.pod`.
+    /// `pod`.
     Pod,
+    /// `change.object`.
+    ChangedObject,
+    /// `change.pod`.
+    ChangedPod,
     /// `requestObject`.
     Request,
     /// `responseObject`.
@@ -367,8 +371,8 @@ fn place(path: &FieldPath) -> Option<(Place, usize)> {
     let found = match (path.first(), path.key(1)) {
         ("object", Some("attempted")) => return None,
         ("object", Some(_)) => (Place::Object, 1),
-        ("change", Some("object")) => (Place::Object, 2),
-        ("change", Some("pod")) => (Place::Pod, 2),
+        ("change", Some("object")) => (Place::ChangedObject, 2),
+        ("change", Some("pod")) => (Place::ChangedPod, 2),
         ("pod", Some(_)) => (Place::Pod, 1),
         ("requestObject", Some(_)) => (Place::Request, 1),
         ("responseObject", Some(_)) => (Place::Response, 1),
@@ -387,10 +391,11 @@ enum Ending {
 }
 
 fn ending(place: Place, path: &FieldPath, skip: usize) -> Ending {
-    if place == Place::Pod && path.key(skip) == Some("host_mounts") {
+    let is_pod = matches!(place, Place::Pod | Place::ChangedPod);
+    if is_pod && path.key(skip) == Some("host_mounts") {
         return Ending::Mounts;
     }
-    if place == Place::Pod && is_made_up(path) {
+    if is_pod && is_made_up(path) {
         return Ending::Unknown;
     }
     Ending::Last(last_keys(path, skip))

@@ -10,7 +10,7 @@ use crate::fields;
 use crate::json;
 use crate::json::walk::{Key, Part, Places, Visitor, walk};
 use crate::limits::{PART_BYTES_MAX, PARTS_BYTES_MAX};
-use crate::views::shown::Body;
+use crate::views::shown::{Body, Kind};
 
 /// What screening needs besides the rules; kept from body to body.
 #[derive(Debug, Default)]
@@ -42,12 +42,12 @@ impl Screen {
             wanted,
             memo,
             found: &mut self.found,
-            kind: None,
+            kind: Kind::Missing,
         };
         if !walk(text, &self.parts, &mut self.places, &mut finder) {
             return Body::Unclear;
         }
-        Body::Readable(finder.kind.and_then(plain_text))
+        Body::Readable(finder.kind)
     }
 }
 
@@ -154,7 +154,7 @@ impl KnownParts {
             wanted: &Wanted::all(atoms),
             memo,
             found: &mut found,
-            kind: None,
+            kind: Kind::Missing,
         };
         let is_document = walk(part, &[], &mut self.places, &mut finder);
         let atoms = (0_u32..)
@@ -178,7 +178,7 @@ struct Finder<'s, 'a> {
     memo: &'s mut Memo,
     found: &'s mut [bool],
     /// The body's own kind.
-    kind: Option<&'a [u8]>,
+    kind: Kind<'a>,
 }
 
 /// A key, as far as it matters.
@@ -205,7 +205,7 @@ impl<'a> Visitor<'a> for Finder<'_, 'a> {
         let is_kind = depth == 1 && (key.text == b"kind" || key.is_escaped);
         if is_kind {
             // Of duplicate keys the last wins, whatever it is.
-            self.kind = None;
+            self.kind = Kind::Unclear;
         }
         Known {
             number: number.map_or(0, |number| number + 1),
@@ -216,7 +216,7 @@ impl<'a> Visitor<'a> for Finder<'_, 'a> {
     #[inline]
     fn scalar(&mut self, key: Known, text: &'a [u8], depth: usize) {
         if key.is_kind && depth == 1 {
-            self.kind = Some(text);
+            self.kind = plain_text(text).map_or(Kind::Unclear, Kind::Plain);
         }
         if let Some(number) = key.number.checked_sub(1) {
             self.atoms.mark_scalar(number, text, self.memo, self.found);

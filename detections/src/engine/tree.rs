@@ -246,7 +246,9 @@ impl Rest {
 impl Needed {
     fn add(&mut self, place: Place) {
         match place {
-            Place::Object | Place::Pod => self.object = true,
+            Place::Object | Place::Pod | Place::ChangedObject | Place::ChangedPod => {
+                self.object = true;
+            }
             Place::Request => self.request = true,
             Place::Response => self.response = true,
         }

@@ -15,7 +15,7 @@ use crate::event::{Event, Field};
 const SUBRESOURCES: [&str; 3] = ["ephemeralcontainers", "resize", "approval"];
 
 /// What an answer may be that is not the object asked for.
-const META_KINDS: [&str; 3] = ["Status", "Table", "PartialObjectMetadata"];
+pub(super) const META_KINDS: [&str; 3] = ["Status", "Table", "PartialObjectMetadata"];
 
 /// Whether an event writes an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

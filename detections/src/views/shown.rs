@@ -14,9 +14,20 @@ use crate::event::Event;
 pub(crate) enum Body<'a> {
     /// Not there, or null.
     Missing,
-    /// A document, with its `kind` if that is a plain string.
-    Readable(Option<&'a str>),
+    /// A document.
+    Readable(Kind<'a>),
     /// Perhaps no document.
+    Unclear,
+}
+
+/// What a document says that it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind<'a> {
+    /// It has no such key.
+    Missing,
+    /// A plain string.
+    Plain(&'a str),
+    /// Only the document tells.
     Unclear,
 }
 
@@ -37,6 +48,7 @@ pub(crate) enum Shown {
 #[derive(Clone, Debug)]
 pub(crate) struct Outline {
     scope: Option<Scope>,
+    is_patch: bool,
     resource: Option<String>,
     may_have_pod: bool,
 }
@@ -48,6 +60,7 @@ impl Outline {
         Self {
             // Without a resource, an object reference may be there all the same.
             scope: resource.map(|_| object::scope(event)),
+            is_patch: event.text(&["verb"]) == Some("patch"),
             resource: resource.map(str::to_owned),
             may_have_pod: pod::may_have_pod(resource),
         }
@@ -69,14 +82,24 @@ impl Outline {
         let resource = self.resource.as_deref().unwrap_or_default();
         match (request, response) {
             (Body::Missing, Body::Missing) => Shown::Hidden,
-            (_, Body::Readable(Some(kind)))
+            (_, Body::Readable(Kind::Plain(kind)))
                 if succeeded != Some(false) && object::names(resource, kind) =>
             {
                 Shown::Yes
             }
-            (Body::Readable(Some(_)), _) if succeeded == Some(false) => Shown::Yes,
+            (Body::Readable(Kind::Plain(_)), _) if succeeded == Some(false) => Shown::Yes,
             _ => Shown::Unclear,
         }
+    }
+
+    /// Whether a patch was answered by something else than its object, which is hidden then; if it is a merge patch without a kind,
+    /// `change.object` is what it says itself.
+    pub(crate) fn is_patch_alone(&self, succeeded: Option<bool>, response: Body<'_>) -> bool {
+        let is_about = |kind| object::META_KINDS.contains(&kind);
+        self.is_patch
+            && self.scope == Some(Scope::Write)
+            && succeeded == Some(true)
+            && matches!(response, Body::Readable(Kind::Plain(kind)) if is_about(kind))
     }
 
     /// Whether `pod` and `change.pod` are there, if the object is as told.

@@ -45,7 +45,18 @@ const WORDS: [&str; 20] = [
 
 /// Keys, with values that fit them.
 const MEMBERS: [(&str, &[&str]); 15] = [
-    ("verb", &["\"get\"", "\"create\"", "\"GET\"", "\"a\""]),
+    (
+        "verb",
+        &[
+            "\"get\"",
+            "\"create\"",
+            "\"patch\"",
+            "\"patch\"",
+            "\"update\"",
+            "\"GET\"",
+            "\"a\"",
+        ],
+    ),
     (
         "stage",
         &["\"ResponseComplete\"", "\"RequestReceived\"", "\"Panic\""],
@@ -123,6 +134,17 @@ const MEMBERS: [(&str, &[&str]); 15] = [
     ("kind", &["\"Event\""]),
     ("metadata", &["{\"a\":[\"get\"]}"]),
     ("auditID", &["\"0\""]),
+];
+
+/// What a body may say that it is.
+const KINDS: [&str; 7] = [
+    "\"Pod\"",
+    "\"Pod\"",
+    "\"PartialObjectMetadata\"",
+    "\"Status\"",
+    "\"P\\u006fd\"",
+    "null",
+    "{\"kind\":\"Pod\"}",
 ];
 
 /// Literal keys that a path finds before the fields they look like.
@@ -205,7 +227,12 @@ fn body() -> impl Strategy<Value = String> {
             ]
         });
     let fields = prop::collection::vec((select(vec!["a", "list"]), value), 0..4);
-    prop_oneof![20 => fields.prop_map(|fields| object_text(&fields)), 1 => Just("{\"a\":".to_owned() + "tru}"), 1 => Just("null".to_owned())]
+    let kind = prop::option::of(select(&KINDS[..]));
+    let object = (fields, kind).prop_map(|(mut fields, kind)| {
+        fields.extend(kind.map(|kind| ("kind", kind.to_owned())));
+        object_text(&fields)
+    });
+    prop_oneof![20 => object, 2 => word().prop_map(|word| format!("[{{\"op\":\"add\",\"path\":\"/a\",\"value\":{word}}}]")), 1 => Just("{\"a\":".to_owned() + "tru}"), 1 => Just("null".to_owned())]
 }
 
 fn object_text(fields: &[(&str, String)]) -> String {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 /// Columns that repeat, columns that do not, bodies, views of all three, and a field that no event has.
-const FIELDS: [&str; 44] = [
+const FIELDS: [&str; 48] = [
     "verb",
     "stage",
     "level",
@@ -48,6 +48,10 @@ const FIELDS: [&str; 44] = [
     "event.partial",
     "event.truncated",
     "object.a",
+    "object.list.a",
+    "change.object.a",
+    "change.object.list.a",
+    "change.object.kind",
     "nothing.here",
 ];
 
