@@ -8,7 +8,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+use twox_hash::{XxHash3_64, XxHash3_128};
 
 use crate::limits::REPEATS_WINDOW;
 
@@ -30,8 +30,8 @@ impl Fingerprints {
     /// The hash of an event's bytes and its cluster.
     #[must_use]
     pub fn of(self, cluster: &str, bytes: &[u8]) -> u128 {
-        let seed = xxh3_64_with_seed(cluster.as_bytes(), self.seed);
-        xxh3_128_with_seed(bytes, seed)
+        let seed = XxHash3_64::oneshot_with_seed(self.seed, cluster.as_bytes());
+        XxHash3_128::oneshot_with_seed(seed, bytes)
     }
 }
 

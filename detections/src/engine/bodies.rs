@@ -67,8 +67,8 @@ impl Bodies {
             Column::ResponseObject,
             needed.response || (needed.object && !object_is_request),
         );
-        let is_patch_alone = outline.is_patch_alone(succeeded, answer);
-        object_is_request |= is_patch_alone;
+        let beside_patch = outline.beside_patch(succeeded, answer);
+        object_is_request |= beside_patch.is_some();
         let sent = look(
             sent,
             Column::RequestObject,
@@ -77,13 +77,15 @@ impl Bodies {
         let is_merge = row
             .slice(Column::RequestObject)
             .is_some_and(|text| text.starts_with(b"{"));
-        let (object, changed) =
-            if is_patch_alone && is_merge && sent == Body::Readable(Kind::Missing) {
-                (Shown::Hidden, Shown::Yes)
-            } else {
+        let (object, changed) = match beside_patch {
+            Some(object) if is_merge && sent == Body::Readable(Kind::Missing) => {
+                (object, Shown::Yes)
+            }
+            _ => {
                 let object = outline.object(succeeded, sent, answer);
                 (object, object)
-            };
+            }
+        };
         Self {
             object,
             changed,

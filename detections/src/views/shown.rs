@@ -92,14 +92,24 @@ impl Outline {
         }
     }
 
-    /// Whether a patch was answered by something else than its object, which is hidden then; if it is a merge patch without a kind,
-    /// `change.object` is what it says itself.
-    pub(crate) fn is_patch_alone(&self, succeeded: Option<bool>, response: Body<'_>) -> bool {
-        let is_about = |kind| object::META_KINDS.contains(&kind);
-        self.is_patch
-            && self.scope == Some(Scope::Write)
-            && succeeded == Some(true)
-            && matches!(response, Body::Readable(Kind::Plain(kind)) if is_about(kind))
+    /// What `object` is where a patch stands alone, because it failed or was answered by something else than its object; `None` if it
+    /// does not. If it is a merge patch without a kind, `change.object` is what it says itself then, if it says anything.
+    pub(crate) fn beside_patch(
+        &self,
+        succeeded: Option<bool>,
+        response: Body<'_>,
+    ) -> Option<Shown> {
+        if !self.is_patch || self.scope != Some(Scope::Write) {
+            return None;
+        }
+        match (succeeded?, response) {
+            (true, Body::Readable(Kind::Plain(kind))) => {
+                object::META_KINDS.contains(&kind).then_some(Shown::Hidden)
+            }
+            // What the patch says, if anything.
+            (false, _) => Some(Shown::Unclear),
+            _ => None,
+        }
     }
 
     /// Whether `pod` and `change.pod` are there, if the object is as told.
