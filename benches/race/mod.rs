@@ -5,7 +5,12 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
+use mimalloc::MiMalloc;
 use pipeline::alert::Alert;
+
+/// The program's own, for all contenders.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Fewer rounds have no median worth the name.
 pub(crate) const ROUNDS_MIN: usize = 5;
