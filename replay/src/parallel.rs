@@ -29,6 +29,9 @@ use crate::replay::{Reading, Replay};
 /// 32 MiB of verdicts may wait to be merged: those on some gigabytes of log.
 const WAITING_BYTES_MAX: usize = 32 << 20;
 
+/// So many pieces wait before they are merged, if more are coming.
+const MERGED_TOGETHER: usize = 8;
+
 /// Which piece: of which input, and which of it.
 type Place = (usize, u64);
 
@@ -256,11 +259,14 @@ impl Floor<'_> {
     }
 
     fn hand_in(&self, place: Place, done: Done) {
+        // Whoever merges is not woken for each piece: that would cost more than merging it.
+        let is_end = done.piece.is_last || !done.piece.lines || !done.is_sound;
         let mut board = lock(&self.board);
         while board.next != place
             && board.bytes + done.weight > WAITING_BYTES_MAX
             && !self.is_over.load(Ordering::Acquire)
         {
+            self.changed.notify_all();
             board = self
                 .changed
                 .wait(board)
@@ -268,8 +274,11 @@ impl Floor<'_> {
         }
         board.bytes += done.weight;
         board.waiting.insert(place, done);
+        let is_due = is_end || board.waiting.len() >= MERGED_TOGETHER;
         drop(board);
-        self.changed.notify_all();
+        if is_due {
+            self.changed.notify_all();
+        }
     }
 
     fn go_home(&self) {
@@ -310,6 +319,7 @@ impl Worker<'_, '_> {
             }
             self.floor.hand_in((input, number), done);
         }
+        self.floor.changed.notify_all();
     }
 
     /// Of its own input, else of one that nobody has, else of any other.

@@ -18,6 +18,9 @@ use crate::discover::InputPath;
 /// 1 MiB: large enough that handing a piece over costs nothing, small enough to stay in a core's cache.
 pub(crate) const PIECE_BYTES: usize = 1 << 20;
 
+/// Bytes of the first one.
+const FIRST_BYTES: usize = 1 << 16;
+
 /// Some lines of an input.
 #[derive(Debug)]
 pub(crate) struct Piece {
@@ -120,9 +123,12 @@ impl Source {
     pub(crate) fn cut(&mut self, mut bytes: Vec<u8>) -> Piece {
         let (number, offset) = (self.next, self.offset);
         let lines = self.state == State::Lines;
-        bytes.clear();
-        bytes.append(&mut self.carry);
-        let is_last = !self.fill(&mut bytes);
+        // What is left of another piece is written over, which costs less than clearing it.
+        let carried = self.carry.len();
+        bytes.resize(bytes.len().clamp(carried, carried.max(PIECE_BYTES)), 0);
+        bytes[..carried].copy_from_slice(&self.carry);
+        self.carry.clear();
+        let is_last = !self.fill(&mut bytes, carried);
         let cut = memchr::memrchr(b'\n', &bytes).map(|at| at + 1);
         let is_cut = cut.is_some() && !is_last;
         if let (Some(cut), true) = (cut, is_cut) {
@@ -147,13 +153,19 @@ impl Source {
     }
 
     /// Reads until there is a piece with a line end, or more than a record may be; false at the end.
-    fn fill(&mut self, bytes: &mut Vec<u8>) -> bool {
+    fn fill(&mut self, bytes: &mut Vec<u8>, mut filled: usize) -> bool {
         let mut searched = 0;
-        let mut wanted = PIECE_BYTES;
+        // Everybody waits for what the first piece shows.
+        let mut wanted = if self.next == 0 {
+            FIRST_BYTES
+        } else {
+            PIECE_BYTES
+        };
         loop {
-            if !self.read_up_to(bytes, wanted) {
+            if !self.read_up_to(bytes, filled, wanted) {
                 return false;
             }
+            filled = bytes.len();
             if memchr::memrchr(b'\n', &bytes[searched..]).is_some() || wanted > RECORD_BYTES_MAX {
                 return true;
             }
@@ -163,11 +175,11 @@ impl Source {
     }
 
     /// False if the input ended, or failed, before so much was there.
-    fn read_up_to(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> bool {
+    fn read_up_to(&mut self, bytes: &mut Vec<u8>, mut filled: usize, wanted: usize) -> bool {
         let Some(reader) = &mut self.reader else {
+            bytes.truncate(filled);
             return false;
         };
-        let mut filled = bytes.len();
         bytes.resize(wanted.max(filled), 0);
         while let Some(room) = bytes.get_mut(filled..).filter(|room| !room.is_empty()) {
             match reader.read(room) {
