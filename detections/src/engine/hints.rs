@@ -53,6 +53,8 @@ pub(super) struct Atoms {
     checks: Vec<Option<Check>>,
     /// The atoms of each key, by the key's number.
     by_key: Vec<Vec<u32>>,
+    /// Those of them that only ask for the key: hardly any.
+    of_key_alone: Vec<Vec<u32>>,
     keys: Keys,
     /// Some key holds characters that JSON must escape.
     has_quoted_keys: bool,
@@ -258,8 +260,12 @@ impl Atoms {
         let number = self.keys.enter(key) as usize;
         if number == self.by_key.len() {
             self.by_key.push(Vec::new());
+            self.of_key_alone.push(Vec::new());
         }
         self.by_key[number].push(atom);
+        if self.checks[atom as usize].is_none() {
+            self.of_key_alone[number].push(atom);
+        }
         self.has_quoted_keys |= key.iter().any(|byte| matches!(byte, ..0x20 | b'"' | b'\\'));
     }
 
@@ -268,11 +274,10 @@ impl Atoms {
     }
 
     /// Marks the atoms that only ask for the key.
+    #[inline]
     pub(super) fn mark_key(&self, key: u32, found: &mut [bool]) {
-        for atom in &self.by_key[key as usize] {
-            if self.checks[*atom as usize].is_none() {
-                found[*atom as usize] = true;
-            }
+        for atom in &self.of_key_alone[key as usize] {
+            found[*atom as usize] = true;
         }
     }
 

@@ -1,12 +1,17 @@
 //! The keys that rules ask for, found by their first bytes: nearly all keys of a body are none of them.
 
 /// Distinct keys, numbered as they are entered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keys {
     keys: Vec<Box<[u8]>>,
     /// A power of two of slots, more than half of them empty. A key is in the first slot behind its hash that was free.
     slots: Vec<Slot>,
+    /// By length, one bit for what its first and last byte come to: nearly all other keys have none.
+    marks: [u64; LENGTHS],
 }
+
+/// Longer keys share a mark.
+const LENGTHS: usize = 64;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
@@ -17,6 +22,16 @@ struct Slot {
     number: u32,
 }
 
+impl Default for Keys {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            slots: Vec::new(),
+            marks: [0; LENGTHS],
+        }
+    }
+}
+
 impl Keys {
     /// The number of a key, new or known.
     pub(super) fn enter(&mut self, key: &[u8]) -> u32 {
@@ -24,6 +39,8 @@ impl Keys {
             return number;
         }
         self.keys.push(key.into());
+        let (length, bit) = mark(key);
+        self.marks[length] |= bit;
         self.fill();
         u32::try_from(self.keys.len() - 1).unwrap_or(u32::MAX)
     }
@@ -58,7 +75,8 @@ impl Keys {
     /// The number of a key, if it was entered.
     #[inline]
     pub(super) fn number(&self, key: &[u8]) -> Option<u32> {
-        if self.slots.is_empty() {
+        let (length, bit) = mark(key);
+        if self.marks[length] & bit == 0 {
             return None;
         }
         let start = start(key);
@@ -75,6 +93,13 @@ impl Keys {
             at = (at + 1) % self.slots.len();
         }
     }
+}
+
+#[inline]
+fn mark(key: &[u8]) -> (usize, u64) {
+    let (first, last) = (key.first().copied(), key.last().copied());
+    let mixed = first.unwrap_or(0) ^ last.unwrap_or(0).wrapping_mul(5);
+    (key.len().min(LENGTHS - 1), 1 << (mixed & 63))
 }
 
 /// The first eight bytes of a key as a number, or fewer.
