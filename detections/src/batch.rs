@@ -174,36 +174,12 @@ impl BatchBuilder {
         self.block.extend_from_slice(raw);
     }
 
-    /// The event time of the last event that was pushed, in microseconds.
-    #[must_use]
-    pub fn last_time(&self) -> Option<i64> {
-        self.rows.last().and_then(|row| row.time)
-    }
-
-    /// Takes the last event back, for a caller that decides by its time.
-    pub fn pop(&mut self) {
-        if let Some(row) = self.rows.pop() {
-            self.block.truncate(row.raw.0 as usize);
-        }
-    }
-
     /// Cuts the batch; the builder is empty afterwards.
     pub fn finish(&mut self) -> EventBatch {
         EventBatch {
             block: std::mem::take(&mut self.block),
             rows: std::mem::take(&mut self.rows),
             settings: self.settings.clone(),
-        }
-    }
-
-    /// Takes the memory of a batch that is done with, for the next one; at most so much as `bytes`, so that one huge
-    /// event does not keep its memory for ever.
-    pub fn reclaim(&mut self, batch: EventBatch, bytes: usize) {
-        if self.rows.is_empty() && self.block.capacity() == 0 {
-            (self.block, self.rows) = (batch.block, batch.rows);
-            self.block.clear();
-            self.block.shrink_to(bytes);
-            self.rows.clear();
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The rule set, compiled once; events are judged one by one where they lie.
 //!
 //! ```text
-//! row ─▶ situation (verb, resource, stage…) ─▶ rules left ─▶ other columns ─▶ rules left ─▶ bodies ─▶ rules left ─▶ document
-//!        remembered: which rules it leaves     verdicts are remembered        one walk:          the views and
-//!                                              once per distinct value        hints              the slow truth
+//! row ─▶ situation (verb, resource, stage…) ─▶ other columns ────────▶ texts, words, bodies ─▶ document
+//!        remembered: which rules it leaves     a tree of classes of    regexes, walks and      the views and
+//!                                              values, grown as needed hints                   the slow truth
 //! ```
 //!
 //! Each step knows a rule's truth only within bounds, and may only narrow them; a rule goes on to the next, dearer step

@@ -1,9 +1,9 @@
 //! Rules in, findings out. Pure: no async, no clock, no files, no network; time comes from the event.
 //!
 //! ```text
-//! rule text ── sigma ──▶ Rule ── engine ──▶ RuleSet ─┐
-//!                                                    ├─▶ Evaluation: which rules match which rows, where rules are blind
-//! event bytes ── batch ──▶ EventBatch ───────────────┘
+//! rule text ── sigma ──▶ Rule ── engine ──▶ RuleSet ──┐
+//!                                                     ├─▶ Verdicts: which rules match the event, which cannot see it
+//! event bytes ── columns ──▶ EventRow ────────────────┘
 //!                  └─ event, views ──▶ what an event means ── reference ──▶ why a rule matched
 //! ```
 

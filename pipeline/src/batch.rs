@@ -1,4 +1,5 @@
-//! When a batch is cut: at so many rows, so many bytes, or the end of an input. How it is read is not decided here.
+//! Events as Arrow batches, for whoever reads columns: when a batch is cut, which is at so many rows, so many bytes, or the end of an
+//! input. Rules need none; they judge events where they were decoded ([`crate::judge`]).
 
 use std::sync::Arc;
 
@@ -6,7 +7,7 @@ use detections::batch::{BatchBuilder, EventBatch};
 use detections::event::{NotAnEvent, Settings};
 
 use crate::decode::RawEvent;
-use crate::limits::{BATCH_BYTES_KEPT, BATCH_BYTES_MAX, BATCH_ROWS_MAX};
+use crate::limits::{BATCH_BYTES_MAX, BATCH_ROWS_MAX};
 
 /// Collects events of one input and cuts batches.
 #[derive(Debug)]
@@ -23,11 +24,11 @@ impl Batcher {
         }
     }
 
-    /// Adds an event; its time tells the caller whether to keep it ([`Batcher::take_back`]).
+    /// Adds an event.
     ///
     /// # Errors
     /// If the bytes are no event after all.
-    pub fn push(&mut self, event: &RawEvent<'_>) -> Result<Option<i64>, NotAnEvent> {
+    pub fn push(&mut self, event: &RawEvent<'_>) -> Result<(), NotAnEvent> {
         match &event.columns {
             Some(columns) => {
                 let origin = event.origin.clone();
@@ -38,12 +39,7 @@ impl Batcher {
                 .builder
                 .push(event.bytes, &event.origin, event.offset)?,
         }
-        Ok(self.builder.last_time())
-    }
-
-    /// Drops the event that was pushed last.
-    pub fn take_back(&mut self) {
-        self.builder.pop();
+        Ok(())
     }
 
     /// Whether it is time to cut.
@@ -60,10 +56,5 @@ impl Batcher {
     /// The batch, if there is anything in it.
     pub fn cut(&mut self) -> Option<EventBatch> {
         (self.builder.rows() > 0).then(|| self.builder.finish())
-    }
-
-    /// Takes the memory of a batch that is done with.
-    pub fn reclaim(&mut self, batch: EventBatch) {
-        self.builder.reclaim(batch, BATCH_BYTES_KEPT);
     }
 }

@@ -1,11 +1,11 @@
 //! Bytes to alerts. The modules stand in the order in which data flows:
 //!
 //! ```text
-//! source ─▶ decode ─▶ repeats ─▶ batch ─▶ (detections) ─▶ correlate ─▶ enrich ─▶ alert ─▶ wire
-//! bytes     events    dropped    Arrow     matches         findings     alerts            OCSF, text
+//! source ─▶ decode ─▶ judge (detections) ─▶ repeats ─▶ correlate ─▶ enrich ─▶ alert ─▶ wire
+//! bytes     events    matches               dropped    findings     evidence            OCSF, text
 //! ```
 //!
-//! [`run::Pipeline`] drives them. Everything is push: a source hands over items one at a time, and nothing here reads a
+//! [`run::Pipeline`] drives them; [`batch`] makes Arrow of events for whoever reads columns. Everything is push: a source hands over items one at a time, and nothing here reads a
 //! file, a clock or a socket but `source`.
 
 pub mod alert;

@@ -12,9 +12,6 @@ pub const BATCH_ROWS_MAX: usize = 1024;
 /// Bytes of raw events per batch.
 pub const BATCH_BYTES_MAX: usize = 512 << 10;
 
-/// Bytes that a batch keeps for the next one: a full batch and an event of the usual size beyond it.
-pub const BATCH_BYTES_KEPT: usize = 2 << 20;
-
 /// Events whose byte-equal repeats are recognised, newest last. An API server repeats a whole batch of 400 within minutes;
 /// a million events are minutes at the highest rate and cost 32 MiB.
 pub const REPEATS_WINDOW: usize = 1 << 20;

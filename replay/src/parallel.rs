@@ -1,8 +1,8 @@
 //! Reads inputs on several cores, with the same result as on one.
 //!
 //! ```text
-//! inputs ─▶ pieces ─▶ worker: decode, batch, judge ─┐
-//!                  ─▶ worker: decode, batch, judge ─┴▶ verdicts in the order of the inputs ─▶ merge (this thread)
+//! inputs ─▶ pieces ─▶ worker: decode, judge ─┐
+//!                  ─▶ worker: decode, judge ─┴▶ verdicts in the order of the inputs ─▶ merge (this thread)
 //! ```
 //!
 //! 1. A worker takes an input for itself as long as there are some that nobody has; so many compressed files are
