@@ -3,7 +3,7 @@
 /// Distinct keys, numbered as they are entered.
 #[derive(Debug)]
 pub(super) struct Keys {
-    keys: Vec<Box<[u8]>>,
+    texts: Vec<Box<[u8]>>,
     /// A power of two of slots, more than half of them empty. A key is in the first slot behind its hash that was free.
     slots: Vec<Slot>,
     /// By length, one bit for what its first and last byte come to: nearly all other keys have none.
@@ -25,7 +25,7 @@ struct Slot {
 impl Default for Keys {
     fn default() -> Self {
         Self {
-            keys: Vec::new(),
+            texts: Vec::new(),
             slots: Vec::new(),
             marks: [0; LENGTHS],
         }
@@ -38,28 +38,28 @@ impl Keys {
         if let Some(number) = self.number(key) {
             return number;
         }
-        self.keys.push(key.into());
+        self.texts.push(key.into());
         let (length, bit) = mark(key);
         self.marks[length] |= bit;
         self.fill();
-        u32::try_from(self.keys.len() - 1).unwrap_or(u32::MAX)
+        u32::try_from(self.texts.len() - 1).unwrap_or(u32::MAX)
     }
 
     /// Rules are compiled once; the table is made anew whenever it becomes too full.
     fn fill(&mut self) {
-        let size = (4 * self.keys.len()).next_power_of_two().max(64);
+        let size = (4 * self.texts.len()).next_power_of_two().max(64);
         if size == self.slots.len() {
-            self.put(self.keys.len() - 1);
+            self.put(self.texts.len() - 1);
             return;
         }
         self.slots = vec![Slot::default(); size];
-        for number in 0..self.keys.len() {
+        for number in 0..self.texts.len() {
             self.put(number);
         }
     }
 
     fn put(&mut self, number: usize) {
-        let key = &self.keys[number];
+        let key = &self.texts[number];
         let (start, length) = (start(key), key.len());
         let mut place = place(start, length, self.slots.len());
         while self.slots[place].number != 0 {
@@ -86,7 +86,7 @@ impl Keys {
             let number = slot.number.checked_sub(1)?;
             let is_same = slot.start == start
                 && slot.length as usize == key.len()
-                && (key.len() <= 8 || *self.keys[number as usize] == *key);
+                && (key.len() <= 8 || *self.texts[number as usize] == *key);
             if is_same {
                 return Some(number);
             }
