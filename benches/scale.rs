@@ -223,7 +223,7 @@ fn judge(bytes: &RefCell<Vec<u8>>, catalog: &Catalog) -> anyhow::Result<Work> {
         };
         let row = EventRow {
             raw: event.bytes,
-            columns: &event.columns.context("the corpus holds no plain events")?,
+            columns: event.columns.context("the corpus holds no plain events")?,
             origin: &event.origin,
             settings: &settings,
         };

@@ -29,7 +29,7 @@ impl Batcher {
     /// # Errors
     /// If the bytes are no event after all.
     pub fn push(&mut self, event: &RawEvent<'_>) -> Result<(), NotAnEvent> {
-        match &event.columns {
+        match event.columns {
             Some(columns) => {
                 let origin = event.origin.clone();
                 self.builder

@@ -103,16 +103,19 @@ impl<'a> Judge<'a> {
     /// The event is judged where it was decoded; only one that matches is copied.
     fn accept_event(&mut self, event: &RawEvent<'_>) {
         let tally = &mut self.judged.tally;
-        let found = event
-            .columns
-            .map_or_else(|| columns_of(event.bytes, event.origin.partial), Result::Ok);
-        let Ok(columns) = found else {
+        let found;
+        let columns = if let Some(columns) = event.columns {
+            columns
+        } else if let Ok(columns) = columns_of(event.bytes, event.origin.partial) {
+            found = columns;
+            &found
+        } else {
             *tally.rejected.entry("malformed_json").or_default() += 1;
             return;
         };
         let row = EventRow {
             raw: event.bytes,
-            columns: &columns,
+            columns,
             origin: &event.origin,
             settings: &self.settings,
         };

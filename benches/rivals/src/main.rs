@@ -171,7 +171,7 @@ fn run_tidewatch(events: &mut Vec<u8>, rules: &RuleSet) -> anyhow::Result<Counts
         };
         let row = EventRow {
             raw: event.bytes,
-            columns: &event.columns.context("the corpus holds no plain events")?,
+            columns: event.columns.context("the corpus holds no plain events")?,
             origin: &event.origin,
             settings: &settings,
         };

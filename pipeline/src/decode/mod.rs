@@ -56,7 +56,7 @@ pub struct RawEvent<'a> {
     /// The event as JSON; its bodies are not checked.
     pub bytes: &'a [u8],
     /// Where its columns are, if that was found out on the way.
-    pub columns: Option<Columns>,
+    pub columns: Option<&'a Columns>,
     /// What is known besides the bytes.
     pub origin: Origin,
     /// Where the record starts in the (decompressed) stream; for an event inside of a text, where
@@ -262,7 +262,7 @@ impl<R: Read> Decoder<R> {
                 let bytes = self.bytes(depth, &frame.truncated(length));
                 let origin = self.origin(wrapping, depth);
                 // The columns of an event that was cut reach as far as the fault, if at all.
-                let columns = (!origin.partial).then(|| self.shape(depth).columns);
+                let columns = (!origin.partial).then(|| &self.shape(depth).columns);
                 Item::Event(RawEvent {
                     bytes,
                     columns,

@@ -46,17 +46,14 @@ impl<R: Read> Framer<R> {
             return None;
         }
         let window = self.buffer.window(COMPACT_BYTES);
-        let shape = Shape::of_compact(window).filter(|shape| {
-            let record = window.get(..shape.end).unwrap_or_default();
-            shape.list.is_none() && memchr(b'\n', record).is_none()
-        });
-        let Some(shape) = shape else {
+        let is_whole = self.shape.look_compact(window);
+        let record = window.get(..self.shape.end).unwrap_or_default();
+        if !is_whole || self.shape.list.is_some() || memchr(b'\n', record).is_some() {
             // A record that was cut may have cost a look far beyond its line: each byte is looked at so once.
             self.compact_from = offset + COMPACT_BYTES as u64;
             return None;
-        };
-        self.shape = shape;
-        Some(self.whole(shape.end))
+        }
+        Some(self.whole(self.shape.end))
     }
 
     /// A record that may span lines, or end in the middle of one.

@@ -132,20 +132,24 @@ pub(crate) struct Shape {
 impl Shape {
     /// Looks at the object that `record` starts with.
     pub(crate) fn of(record: &[u8]) -> Self {
-        Self::of_compact(record).unwrap_or_else(|| Self::of_any(record))
+        let mut shape = Self::default();
+        if shape.look_compact(record) {
+            shape
+        } else {
+            Self::of_any(record)
+        }
     }
 
-    /// Looks at the object in the quick way; `None` if that does not tell.
-    pub(crate) fn of_compact(record: &[u8]) -> Option<Self> {
+    /// Looks at the object in the quick way; false if that does not tell, and this is void.
+    pub(crate) fn look_compact(&mut self, record: &[u8]) -> bool {
+        *self = Self::default();
         let mut compact = Compact {
-            shape: Self::default(),
+            shape: self,
             record,
         };
-        let end = json::compact::compact(record, &mut compact)?;
-        Some(Self {
-            end,
-            ..compact.shape
-        })
+        let end = json::compact::compact(record, &mut compact);
+        self.end = end.unwrap_or_default();
+        end.is_some()
     }
 
     /// White space, faults, and whatever else there may be.
@@ -231,12 +235,12 @@ impl Shape {
 }
 
 /// A record being looked at in the quick way.
-struct Compact<'a> {
-    shape: Shape,
+struct Compact<'s, 'a> {
+    shape: &'s mut Shape,
     record: &'a [u8],
 }
 
-impl Members for Compact<'_> {
+impl Members for Compact<'_, '_> {
     #[inline]
     fn member(&mut self, key: &[u8], start: usize, end: usize) -> bool {
         let value = self.record.get(start..end).unwrap_or_default();
