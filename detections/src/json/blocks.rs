@@ -133,6 +133,7 @@ impl<'a, F: Form> Blocks<'a, F> {
         let rest = self.bytes.get(start..)?;
         self.next += BLOCK;
         if let Some(block) = rest.first_chunk::<BLOCK>() {
+            prefetch(block);
             return Some((start, self.state.resolve(block, &self.form)));
         }
         if rest.is_empty() {
@@ -213,6 +214,27 @@ fn prefix_xor(mut bits: u64) -> u64 {
     }
     bits
 }
+
+/// How far ahead bytes are asked for: a page, which the processor does not look beyond by itself. A tenth of the time of a log that
+/// comes from memory.
+#[cfg(target_arch = "x86_64")]
+const AHEAD: usize = 4 << 10;
+
+/// Asks for the bytes that will be read soon: what lies behind a block is the rest of its record, and the next one.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[allow(unsafe_code, reason = "the one call below is proven")]
+fn prefetch(block: &[u8; BLOCK]) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    let ahead = block.as_ptr().wrapping_add(AHEAD);
+    // SAFETY: a prefetch is a hint that reads nothing and cannot fault, whatever the address (Intel's manual, PREFETCHh); it needs SSE,
+    // which is part of the x86-64 baseline.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) };
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn prefetch(_: &[u8; BLOCK]) {}
 
 #[cfg(target_arch = "x86_64")]
 #[inline]
