@@ -15,8 +15,9 @@ use pipeline::source::input::Input;
 
 use crate::discover::InputPath;
 
-/// 1 MiB: large enough that handing a piece over costs nothing, small enough to stay in a core's cache.
-pub(crate) const PIECE_BYTES: usize = 1 << 20;
+/// 2 MiB: large enough that handing a piece over, and moving a decompressor from core to core, costs little; small enough to stay in a
+/// core's cache.
+pub(crate) const PIECE_BYTES: usize = 1 << 21;
 
 /// Bytes of the first one.
 const FIRST_BYTES: usize = 1 << 16;
