@@ -23,7 +23,7 @@ use pipeline::judge::{Judge, Judged};
 use pipeline::run::Pipeline;
 
 use crate::discover::InputPath;
-use crate::pieces::{Piece, Source, State};
+use crate::pieces::{PIECE_BYTES, Piece, Source, State};
 use crate::replay::{Reading, Replay};
 
 /// 32 MiB of verdicts may wait to be merged: those on some gigabytes of log.
@@ -164,6 +164,7 @@ impl<W: Write> Replay<'_, W> {
             if done.piece.is_last {
                 break;
             }
+            floor.recycle(done.piece.bytes);
         }
         Ok(())
     }
@@ -252,8 +253,8 @@ impl Floor<'_> {
     }
 
     fn recycle(&self, bytes: Vec<u8>) {
-        // A long line must not keep its memory for ever.
-        if bytes.capacity() <= 4 * crate::pieces::PIECE_BYTES {
+        // A long line must not keep its memory for ever; that of pieces which can be read again has gone before.
+        if (1..=4 * PIECE_BYTES).contains(&bytes.capacity()) {
             lock(&self.board).free.push(bytes);
         }
     }
