@@ -113,6 +113,18 @@ fn contenders<'a>(
             UNCHECKED,
             Box::new(move || Ok(Work::without_alerts(sonic::unchecked(text)?))),
         ),
+        (
+            "sonic-rs, get_many of five fields",
+            Box::new(move || Ok(Work::without_alerts(sonic::some(text.as_bytes(), 5)?))),
+        ),
+        (
+            "sonic-rs, get_many of six fields",
+            Box::new(move || Ok(Work::without_alerts(sonic::some(text.as_bytes(), 6)?))),
+        ),
+        (
+            "line ends alone",
+            Box::new(move || Ok(Work::without_alerts(sonic::line_ends(text.as_bytes())))),
+        ),
     ]
 }
 

@@ -86,6 +86,35 @@ pub(crate) fn unchecked(corpus: &str) -> anyhow::Result<u64> {
     Ok(events)
 }
 
+/// Fields that stand before the bodies, and one behind them: to reach it the bodies must be skipped.
+const FIELDS: [&[&str]; 6] = [
+    &["stage"],
+    &["requestURI"],
+    &["verb"],
+    &["user", "username"],
+    &["objectRef", "resource"],
+    &["stageTimestamp"],
+];
+
+/// Looks for the first fields of [`FIELDS`] in every line, as text; with five of them, nothing behind is looked at.
+pub(crate) fn some(corpus: &[u8], fields: usize) -> anyhow::Result<u64> {
+    let mut tree = sonic_rs::PointerTree::new();
+    for path in &FIELDS[..fields] {
+        tree.add_path(path.iter());
+    }
+    let mut events = 0;
+    for line in lines(corpus) {
+        black_box(sonic_rs::get_many(&corpus[line.clone()], &tree).with_context(|| place(&line))?);
+        events += 1;
+    }
+    Ok(events)
+}
+
+/// Looks for line ends alone.
+pub(crate) fn line_ends(corpus: &[u8]) -> u64 {
+    lines(corpus).map(black_box).count() as u64
+}
+
 /// The lines that are not empty. Every corpus ends with an end of line.
 fn lines(corpus: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut start = 0;
