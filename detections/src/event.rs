@@ -39,6 +39,14 @@ impl Envelope {
             Self::Gke => "gke",
         }
     }
+
+    /// The form of a name that [`Envelope::as_str`] gave.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Raw, Self::Aks, Self::Eks, Self::Gke]
+            .into_iter()
+            .find(|envelope| envelope.as_str() == name)
+    }
 }
 
 /// What is known of a record besides its bytes.

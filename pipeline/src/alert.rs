@@ -7,6 +7,7 @@ use std::sync::Arc;
 use detections::event::Envelope;
 use detections::sigma::ast::Level;
 use mitre::{TacticId, TechniqueId};
+use serde::{Deserialize, Serialize};
 
 /// One finding, enriched.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,7 +185,7 @@ pub struct AllowedBy {
 }
 
 /// An object of the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ObjectRef {
     /// Plural resource: `pods`.
     pub resource: String,

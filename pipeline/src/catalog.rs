@@ -7,6 +7,7 @@ use detections::page::Page;
 use detections::sigma::ast::Rule;
 
 use crate::alert::RuleInfo;
+use crate::correlate::RuleTraits;
 
 /// Compiled rules with what alerts say of them, by the same index.
 #[derive(Debug)]
@@ -28,6 +29,16 @@ impl Catalog {
             set: RuleSet::new(rules),
             infos,
         }
+    }
+
+    /// What joining needs to know of the rules, by index.
+    #[must_use]
+    pub fn traits(&self) -> Vec<RuleTraits> {
+        let traits = |rule: &Rule| RuleTraits {
+            id: rule.id.clone(),
+            per_actor: rule.is_per_actor(),
+        };
+        self.set.rules().iter().map(traits).collect()
     }
 }
 

@@ -16,12 +16,17 @@ pub mod enrich;
 pub mod redact;
 pub mod repeats;
 pub mod source;
+pub mod spool;
+pub mod store;
 pub mod wire;
 
 pub mod account;
 pub mod catalog;
+pub mod clock;
 pub mod hex;
 pub mod judge;
 pub mod limits;
+pub mod live;
+pub mod merge;
 pub mod rules;
 pub mod run;

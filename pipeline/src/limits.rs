@@ -27,11 +27,30 @@ pub const HELD_BYTES_MAX: usize = 48 << 20;
 /// Objects that an alert names besides the first. A mass deletion has thousands; their number is kept.
 pub const OTHER_OBJECTS_MAX: usize = 20;
 
-/// Distinct objects that one finding counts; beyond it their number stays as it is. 100,000 hashes cost about 2 MiB.
-pub const DISTINCT_MAX: usize = 100_000;
+/// Distinct objects that one finding counts; beyond it their number stays as it is. 10,000 hashes cost 160 KiB, which are written
+/// again with each commit while an act of so many objects goes on.
+pub const DISTINCT_MAX: usize = 10_000;
 
 /// Matched requests whose stages are told apart, over a whole run. A million cost about 50 MiB.
 pub const REQUESTS_MAX: usize = 1_000_000;
 
 /// Characters of one value that an alert quotes: enough for a long command line.
 pub const VALUE_CHARS_MAX: usize = 500;
+
+/// How long a live match of what was only received waits for the request's outcome, microseconds. The API server answers within a
+/// minute, or the request is a long one, and then says so when it starts.
+pub const OUTCOME_WAIT_US: i64 = 60_000_000;
+
+/// How long what a controller carried out waits for its owner's write, microseconds. That write came before; only batches of
+/// several API servers arrive out of order, by the second that they are collected for.
+pub const OWNER_WAIT_US: i64 = 10_000_000;
+
+/// The least time between two updates of one finding, microseconds: a deletion in a loop is one alert and one update a minute.
+pub const UPDATE_WAIT_US: i64 = 60_000_000;
+
+/// How long an act is remembered after its last request, besides its window, microseconds. A request that comes even later begins
+/// its count anew, under the same id.
+pub const ACT_KEPT_US: i64 = 24 * 3_600_000_000;
+
+/// Acts in memory; beyond it those of quiet families are read again when needed. One takes some kilobytes: its first event.
+pub const ACTS_CACHED_MAX: usize = 10_000;

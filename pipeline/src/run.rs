@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use detections::event::Settings;
-use detections::sigma::ast::Rule;
 
 use crate::account::Account;
 use crate::alert::Alert;
 use crate::catalog::Catalog;
-use crate::correlate::{Acts, Hit, RuleTraits};
+use crate::correlate::{Acts, Hit};
 use crate::decode::Item;
 use crate::decode::framing::Skipped;
 use crate::enrich::Enricher;
 use crate::judge::{Judge, Judged};
-use crate::repeats::{Fingerprints, Repeats};
+use crate::merge::Merger;
 
 /// What a run needs to know besides its rules.
 #[derive(Clone, Debug)]
@@ -50,11 +49,9 @@ impl Default for Options {
 pub struct Pipeline<'a> {
     catalog: &'a Catalog,
     options: Options,
-    fingerprints: Fingerprints,
     judge: Judge<'a>,
-    repeats: Repeats,
+    merger: Merger,
     acts: Acts,
-    account: Account,
     input: Arc<str>,
 }
 
@@ -71,19 +68,12 @@ impl<'a> Pipeline<'a> {
     /// A run that has seen nothing yet.
     #[must_use]
     pub fn new(catalog: &'a Catalog, options: Options) -> Self {
-        let traits = |rule: &Rule| RuleTraits {
-            id: rule.id.clone(),
-            per_actor: rule.is_per_actor(),
-        };
-        let rules = catalog.set.rules().iter().map(traits).collect();
-        let fingerprints = Fingerprints::default();
+        let merger = Merger::default();
         Self {
             catalog,
-            fingerprints,
-            judge: Judge::new(&catalog.set, &options, fingerprints),
-            repeats: Repeats::default(),
-            acts: Acts::new(options.window_us, rules),
-            account: Account::default(),
+            judge: Judge::new(&catalog.set, &options, merger.fingerprints()),
+            merger,
+            acts: Acts::new(options.window_us, catalog.traits()),
             input: Arc::from(""),
             options,
         }
@@ -92,7 +82,7 @@ impl<'a> Pipeline<'a> {
     /// A further judge for this run, to work beside the pipeline's own. What it says goes to [`Pipeline::merge`].
     #[must_use]
     pub fn judge(&self) -> Judge<'a> {
-        Judge::new(&self.catalog.set, &self.options, self.fingerprints)
+        Judge::new(&self.catalog.set, &self.options, self.merger.fingerprints())
     }
 
     /// Names the input that the next items come from; ends the one before.
@@ -122,23 +112,8 @@ impl<'a> Pipeline<'a> {
 
     /// Joins the verdicts on records of the current input, in the order of the input.
     pub fn merge(&mut self, judged: &Judged) {
-        self.account.add(&judged.tally);
-        // Repeats are rare, and mostly there are none in a batch.
-        let mut repeated = Vec::new();
-        for (number, row) in judged.rows.iter().enumerate() {
-            if self.repeats.is_repeat(row.fingerprint) {
-                self.account.repeated += 1;
-                repeated.push(number);
-            } else {
-                self.account.note_event(row.envelope, row.partial, row.time);
-            }
-        }
-        let counts = |row: usize| repeated.binary_search(&row).is_err();
-        for blind in judged.blind.iter().filter(|blind| counts(blind.row)) {
-            let envelope = judged.rows[blind.row].envelope;
-            self.account.note_blind(blind.rule, envelope);
-        }
-        for hits in judged.hits.iter().filter(|hits| counts(hits.row)) {
+        let repeated = self.merger.merge(judged);
+        for hits in judged.hits.iter().filter(|hits| repeated.spares(hits.row)) {
             for rule in &hits.rules {
                 self.acts.add(&Hit {
                     rule: *rule,
@@ -161,15 +136,16 @@ impl<'a> Pipeline<'a> {
     /// The counters so far.
     #[must_use]
     pub fn account(&self) -> &Account {
-        &self.account
+        self.merger.account()
     }
 
     /// Ends the run.
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.end_input();
-        self.account.released_early = self.acts.released_early();
-        self.account.untracked = self.acts.untracked();
+        let account = self.merger.account_mut();
+        account.released_early = self.acts.released_early();
+        account.untracked = self.acts.untracked();
         let enricher = Enricher {
             catalog: self.catalog,
             settings: self.options.settings.clone(),
@@ -183,7 +159,7 @@ impl<'a> Pipeline<'a> {
             .collect();
         Report {
             alerts,
-            account: self.account,
+            account: self.merger.account().clone(),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Which request an event belongs to, and which stage of it.
 
 use detections::event::Event;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// The identity of a request: cluster, audit id, request time, verb, URI and authenticated user. The audit id alone is
 /// chosen by the client; the stage is not part of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identity([u8; 16]);
 
 impl Identity {
@@ -22,10 +23,14 @@ impl Identity {
             text(&["user", "username"]),
         ]))
     }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Where a stage stands in the life of a request. An event without a stage is the only one of its request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Stage {
     Received,
     Started,

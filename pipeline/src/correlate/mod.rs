@@ -10,11 +10,18 @@
 //! 3. *Follow-ups*. What a workload controller did for an owner whose own write raised the same rule is folded into it;
 //!    if the owner's write was not seen, the controllers' writes are one finding per owner.
 
+mod act;
 mod acts;
+mod family;
+mod fold;
 mod identity;
+mod ledger;
 mod owner;
 pub mod severity;
+mod stored;
 
-pub use acts::{Acts, Exemplar, Finding, Hit, RuleTraits};
+pub use act::{Exemplar, Finding, Hit, RuleTraits};
+pub use acts::Acts;
 pub use identity::Identity;
+pub use ledger::{Change, Ledger, Memory, RequestSeen, Said};
 pub use owner::{object_of, root_of};

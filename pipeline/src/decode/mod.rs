@@ -25,6 +25,7 @@
 mod envelope;
 pub mod framing;
 pub mod limits;
+pub(crate) mod push;
 mod reason;
 
 use std::io::{self, Read};

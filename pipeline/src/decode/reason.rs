@@ -32,6 +32,8 @@ pub enum RejectReason {
     Empty,
     /// Records inside of records, deeper than [`super::limits::NESTING_MAX`].
     NestedTooDeep,
+    /// Not what Firehose or Pub/Sub push, though it came to the address for that.
+    NotAPush,
 }
 
 impl RejectReason {
@@ -51,6 +53,7 @@ impl RejectReason {
             Self::NotAnAuditEvent => "not_an_audit_event",
             Self::Empty => "empty",
             Self::NestedTooDeep => "nested_too_deep",
+            Self::NotAPush => "not_a_push",
         }
     }
 }
@@ -76,6 +79,7 @@ impl fmt::Display for RejectReason {
             Self::NotAnAuditEvent => "not an audit event in any envelope that is known",
             Self::Empty => "an envelope with no audit event in it",
             Self::NestedTooDeep => "records nested too deep in strings of records",
+            Self::NotAPush => "not what the service that it came from pushes",
         };
         f.write_str(text)
     }

@@ -1,8 +1,9 @@
-//! How an alert is written down: [`ocsf`] for machines, [`text`] for people.
+//! How an alert is written down: [`ocsf`] and [`ecs`] for machines, [`text`] for people.
 //!
-//! Both read the same [`Alert`] and add nothing to it but words. What both must agree on, how sure
+//! All read the same [`Alert`] and add nothing to it but words. What they must agree on, how sure
 //! a finding is and what its outcome is called, stands here.
 
+pub mod ecs;
 pub mod ocsf;
 pub mod text;
 

@@ -36,6 +36,7 @@ use sha2::{Digest, Sha256};
 
 use super::{confidence, outcome_words};
 use crate::alert::{Alert, RuleInfo};
+use crate::correlate::Said;
 use crate::hex::hex;
 
 /// The schema's version.
@@ -85,7 +86,37 @@ pub fn to_json(alert: &Alert, processed_time_ms: i64) -> Value {
 /// are escaped, as are the marks that reorder text.
 #[must_use]
 pub fn to_line(alert: &Alert, processed_time_ms: i64) -> String {
-    let json = to_json(alert, processed_time_ms).to_string();
+    line(&to_json(alert, processed_time_ms))
+}
+
+/// Turns the record of a new finding into a later one: `revision` counts them, and tells them apart.
+pub fn revise(finding: &mut Value, said: Said, revision: u32) {
+    if revision <= 1 && said == Said::Created {
+        return;
+    }
+    let (id, name) = match said {
+        Said::Created => (1, "Create"),
+        Said::Updated => (2, "Update"),
+        Said::Closed => (3, "Close"),
+    };
+    finding["activity_id"] = json!(id);
+    finding["activity_name"] = json!(name);
+    finding["type_uid"] = json!(200_400 + id);
+    finding["type_name"] = json!(format!("Detection Finding: {name}"));
+    let uid = finding["finding_info"]["uid"].as_str().unwrap_or_default();
+    finding["metadata"]["uid"] = json!(format!("{uid}.{revision}"));
+    finding["unmapped"]["tidewatch"]["revision"] = json!(revision);
+    if said == Said::Closed {
+        finding["status_id"] = json!(3);
+        finding["status"] = json!("Suppressed");
+        finding["status_detail"] = json!("part of another finding, as turned out later");
+    }
+}
+
+/// A finding as one line.
+#[must_use]
+pub fn line(finding: &Value) -> String {
+    let json = finding.to_string();
     let mut line = String::with_capacity(json.len());
     for character in json.chars() {
         if super::text::is_deceptive(character) {
@@ -102,7 +133,7 @@ pub fn to_line(alert: &Alert, processed_time_ms: i64) -> String {
 
 /// Members of objects that say nothing (null, empty lists and objects) are left out, since the
 /// schema knows no null. What stands in a list was put there on purpose.
-fn without_nothing(value: Value) -> Value {
+pub(super) fn without_nothing(value: Value) -> Value {
     match value {
         Value::Object(members) => {
             let kept = members
@@ -125,7 +156,7 @@ fn is_nothing(value: &Value) -> bool {
 }
 
 /// One sentence: who did what, with which outcome, from where, how often.
-fn message(alert: &Alert) -> String {
+pub(super) fn message(alert: &Alert) -> String {
     let as_whom = alert
         .effective
         .as_ref()

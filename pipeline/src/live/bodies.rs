@@ -1,0 +1,106 @@
+//! A stored body as decoded items, whatever it was wrapped in on its way.
+
+use std::io::{self, BufReader, Cursor, Read};
+use std::sync::Arc;
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::decode::framing::Skipped;
+use crate::decode::push::{self, Pushed};
+use crate::decode::{Decoder, Item, RejectReason, Rejected};
+use crate::spool::{SourceKind, StoredBody};
+
+/// 2 MiB: bodies up to this are decoded in one piece.
+const PIECE_BYTES: u64 = 2 << 20;
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// Hands out all items of a body. The error is the log's: a part of the body cannot be read any more.
+pub(super) fn decode(body: &StoredBody, take: &mut dyn FnMut(&Item<'_>)) -> io::Result<Skipped> {
+    let cluster: Arc<str> = body.meta.cluster.as_str().into();
+    match body.meta.source {
+        SourceKind::Webhook | SourceKind::File => {
+            decode_stream(body.open(), body.meta.bytes, &cluster, take)
+        }
+        SourceKind::Firehose => decode_pushed(body, &cluster, push::firehose, take),
+        SourceKind::Pubsub => decode_pushed(body, &cluster, push::pubsub, take),
+    }
+}
+
+fn decode_stream(
+    mut reader: impl Read,
+    bytes: u64,
+    cluster: &Arc<str>,
+    take: &mut dyn FnMut(&Item<'_>),
+) -> io::Result<Skipped> {
+    let mut magic = Vec::with_capacity(GZIP_MAGIC.len());
+    (&mut reader).take(2).read_to_end(&mut magic)?;
+    let is_gzip = magic == GZIP_MAGIC;
+    let mut whole = Cursor::new(magic).chain(reader);
+    if is_gzip {
+        let unpacked = MultiGzDecoder::new(BufReader::new(whole));
+        return decode_all(Decoder::new(unpacked, cluster.clone()), take);
+    }
+    if bytes > PIECE_BYTES {
+        return decode_all(Decoder::new(whole, cluster.clone()), take);
+    }
+    let mut piece = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
+    whole.read_to_end(&mut piece)?;
+    let mut decoder = Decoder::of_pieces(cluster.clone());
+    decoder.load(&mut piece, 0, false);
+    decode_all(decoder, take)
+}
+
+fn decode_all<R: Read>(
+    mut decoder: Decoder<R>,
+    take: &mut dyn FnMut(&Item<'_>),
+) -> io::Result<Skipped> {
+    let mut items = 0_u64;
+    while let Some(item) = decoder.next()? {
+        items += 1;
+        take(&item);
+    }
+    if items == 0 {
+        take(&rejected(RejectReason::Empty, &[]));
+    }
+    Ok(decoder.skipped())
+}
+
+/// Unwraps what a cloud service pushed; each message in it is a stream of its own.
+fn decode_pushed(
+    body: &StoredBody,
+    cluster: &Arc<str>,
+    unwrap: fn(&[u8]) -> Pushed,
+    take: &mut dyn FnMut(&Item<'_>),
+) -> io::Result<Skipped> {
+    let mut bytes = Vec::new();
+    body.open().read_to_end(&mut bytes)?;
+    let Some(messages) = unwrap(&bytes) else {
+        let kept = &bytes[..bytes.len().min(crate::decode::limits::KEPT_BYTES_MAX)];
+        take(&rejected(RejectReason::NotAPush, kept));
+        return Ok(Skipped::default());
+    };
+    let mut skipped = Skipped::default();
+    for message in messages {
+        match message {
+            Ok(bytes) => match decode_stream(&bytes[..], bytes.len() as u64, cluster, take) {
+                Ok(more) => {
+                    skipped.oversized += more.oversized;
+                    skipped.bytes += more.bytes;
+                }
+                // What was pushed says that it is compressed, and is not.
+                Err(_) => take(&rejected(RejectReason::NotAPush, &bytes)),
+            },
+            Err(text) => take(&rejected(RejectReason::NotAPush, text.as_bytes())),
+        }
+    }
+    Ok(skipped)
+}
+
+fn rejected(reason: RejectReason, bytes: &[u8]) -> Item<'_> {
+    Item::Rejected(Rejected {
+        reason,
+        bytes,
+        offset: 0,
+    })
+}

@@ -1,0 +1,443 @@
+//! The thread that evaluates the log.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::correlate::{Hit, Ledger, Memory as _};
+use crate::decode::{Item, Rejected};
+use crate::enrich::Enricher;
+use crate::hex::hex;
+use crate::judge::{Judge, RowHits};
+use crate::limits::{ACT_KEPT_US, HELD_BYTES_MAX};
+use crate::merge::Merger;
+use crate::spool::{Appender, Entry, Log, Position, Reader, StoredBody};
+use crate::store::{DeadLetter, Progress, Store, StoreError, Totals};
+
+use super::bodies::decode;
+use super::records::record;
+use super::{Live, LiveOptions, Told};
+
+/// How long the log is looked at while nothing comes in, before anything else is.
+const IDLE_WAIT: Duration = Duration::from_millis(50);
+
+/// A position alone is worth a commit only so often.
+const POSITION_EVERY: Duration = Duration::from_secs(1);
+
+/// 64 MiB: as much of the log is evaluated at most before the position is committed.
+const POSITION_BYTES: u64 = 64 << 20;
+
+/// Time of the log between two looks for what is too old, microseconds.
+const TIDY_US: i64 = 60_000_000;
+
+/// 1 GiB: how much of the log before the position is read at start, so that repeats of it are recognised. An API server repeats
+/// within 248 s.
+const REMEMBERED_BYTES: u64 = 1 << 30;
+
+/// Only bodies of the last ten minutes before the position are remembered.
+const REMEMBERED_US: i64 = 600_000_000;
+
+/// Evaluates the log, from the position in the store on.
+pub struct Evaluator {
+    store: Arc<Store>,
+    log: Arc<Log>,
+    live: Arc<Live>,
+    options: LiveOptions,
+    clock: Clock,
+    reader: Reader,
+    appender: Appender,
+    merger: Merger,
+    /// As of the last commit.
+    committed: Progress,
+    /// Totals before this process.
+    before: Totals,
+    held: Held,
+    told: Told,
+    alerts: BTreeMap<(String, String), u64>,
+    next_timer_us: Option<i64>,
+    tidied_us: i64,
+}
+
+/// What the next commit will hold.
+#[derive(Default)]
+struct Held {
+    hits: Vec<HeldHit>,
+    letters: Vec<DeadLetter>,
+    bytes: usize,
+    /// When the first of it came.
+    since: Option<Instant>,
+    /// When the position first moved, and where to, and the time there.
+    moved: Option<Instant>,
+    position: Position,
+    now_us: i64,
+    bodies: u64,
+    damaged_bytes: u64,
+    /// When each body came in, microseconds since 1970 UTC.
+    received_us: Vec<i64>,
+}
+
+struct HeldHit {
+    hits: RowHits,
+    time: Option<i64>,
+    input: Arc<str>,
+    now_us: i64,
+}
+
+enum Ended {
+    Rules,
+    Stop,
+}
+
+impl Evaluator {
+    /// Reads from where the store says on.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn new(
+        store: Arc<Store>,
+        log: Arc<Log>,
+        live: Arc<Live>,
+        options: LiveOptions,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let committed = store.progress()?;
+        let held = Held::from(&committed);
+        Ok(Self {
+            reader: log.reader(committed.position),
+            appender: log.appender(),
+            before: committed.totals,
+            told: Told {
+                progress: committed,
+                ..Told::default()
+            },
+            merger: Merger::default(),
+            alerts: BTreeMap::new(),
+            // Looked up with the first commit.
+            next_timer_us: Some(i64::MIN),
+            tidied_us: committed.now_us,
+            committed,
+            held,
+            store,
+            log,
+            live,
+            options,
+            clock,
+        })
+    }
+
+    /// Evaluates until told to stop. What is held then is committed.
+    ///
+    /// # Errors
+    /// If the log cannot be read: continuing would lose what it holds.
+    pub fn run(mut self) -> io::Result<()> {
+        let ended = self.run_all();
+        self.told.ended = true;
+        self.told.fault = ended.as_ref().err().map(ToString::to_string);
+        self.live.told.send_replace(self.told.clone());
+        ended
+    }
+
+    fn run_all(&mut self) -> io::Result<()> {
+        self.remember()?;
+        self.live.told.send_replace(self.told.clone());
+        loop {
+            let catalog = self.live.rules();
+            match self.session(&catalog)? {
+                Ended::Stop => return Ok(()),
+                Ended::Rules => tracing::info!("evaluating with the new rules"),
+            }
+        }
+    }
+
+    /// Evaluates with one set of rules.
+    fn session(&mut self, catalog: &Arc<Catalog>) -> io::Result<Ended> {
+        let options = &self.options.pipeline;
+        let mut judge = Judge::new(&catalog.set, options, self.merger.fingerprints());
+        let mut ledger = Ledger::new(options.window_us, catalog.traits());
+        loop {
+            if self.live.is_stopping() {
+                self.commit(&mut ledger, catalog);
+                return Ok(Ended::Stop);
+            }
+            if !Arc::ptr_eq(&self.live.rules(), catalog) {
+                self.commit(&mut ledger, catalog);
+                return Ok(Ended::Rules);
+            }
+            let drained = match self.reader.next()? {
+                Some(entry) => {
+                    self.take(entry, &mut judge);
+                    false
+                }
+                None => true,
+            };
+            if self.is_due(drained) {
+                self.commit(&mut ledger, catalog);
+            } else if drained {
+                self.idle();
+            }
+        }
+    }
+
+    fn take(&mut self, entry: Entry, judge: &mut Judge<'_>) {
+        match entry {
+            Entry::Body(body) => self.evaluate(&body, judge),
+            Entry::Tick(now_us) => self.held.now_us = self.held.now_us.max(now_us),
+            Entry::Damaged { from, to } => {
+                tracing::error!(%from, %to, "the log is damaged: what it held there is lost");
+                self.held.damaged_bytes += to.0 - from.0;
+            }
+        }
+        self.held.position = self.reader.position();
+        self.held.moved.get_or_insert_with(Instant::now);
+    }
+
+    fn evaluate(&mut self, body: &StoredBody, judge: &mut Judge<'_>) {
+        let meta = &body.meta;
+        let held = &mut self.held;
+        held.bodies += 1;
+        held.now_us = held.now_us.max(meta.received_us);
+        held.received_us.push(meta.received_us);
+        let origin = format!("{} {}/{}", meta.source.as_str(), meta.cluster, meta.origin);
+        let input: Arc<str> = format!("{origin} at {}", body.position).into();
+        let merger = &mut self.merger;
+        let ended = decode(body, &mut |item| {
+            if let Item::Rejected(rejected) = item {
+                held.bury(letter(rejected, body, &origin));
+            }
+            if judge.accept(item) {
+                held.absorb(judge.take(), merger, &input);
+            }
+        });
+        match ended {
+            Ok(skipped) => judge.note_skipped(skipped),
+            Err(error) => {
+                tracing::error!(position = %body.position, %error, "a body cannot be read to its end");
+                held.damaged_bytes += meta.bytes;
+            }
+        }
+        held.absorb(judge.take(), merger, &input);
+    }
+
+    /// Whether to commit now.
+    fn is_due(&self, drained: bool) -> bool {
+        let held = &self.held;
+        let timer = self.next_timer_us.is_some_and(|due| due <= held.now_us);
+        if timer || held.since.is_some() {
+            let waited = held.since.map_or(Duration::ZERO, |since| since.elapsed());
+            return drained || waited >= self.options.commit_every || held.bytes >= HELD_BYTES_MAX;
+        }
+        let moved = held
+            .moved
+            .is_some_and(|moved| moved.elapsed() >= POSITION_EVERY);
+        moved || held.position.0 - self.committed.position.0 >= POSITION_BYTES
+    }
+
+    /// Waits for more. If something waits for a time to pass, the log is told that it did.
+    fn idle(&self) {
+        let now_us = self.clock.now_us();
+        if self
+            .next_timer_us
+            .is_some_and(|due| due <= now_us && due > self.held.now_us)
+        {
+            self.appender.tick();
+        }
+        self.reader.wait(IDLE_WAIT);
+    }
+
+    /// Commits what is held; tries again until that succeeds, or the process is to end.
+    fn commit(&mut self, ledger: &mut Ledger, catalog: &Catalog) {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match self.try_commit(ledger, catalog) {
+                Ok(()) => break,
+                Err(error) => {
+                    ledger.roll_back();
+                    tracing::error!(%error, "cannot commit; will try again");
+                    self.told.failed_commits += 1;
+                    self.told.fault = Some(error.to_string());
+                    self.live.told.send_replace(self.told.clone());
+                }
+            }
+            if self.live.is_stopping() {
+                // It is in the log, and will be evaluated again.
+                return;
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+        self.log.release(self.committed.position);
+        self.live.told.send_replace(self.told.clone());
+    }
+
+    fn try_commit(&mut self, ledger: &mut Ledger, catalog: &Catalog) -> Result<(), StoreError> {
+        let mut step = self.store.begin()?;
+        let now_us = self.held.now_us;
+        for held in &self.held.hits {
+            for rule in &held.hits.rules {
+                let hit = Hit {
+                    rule: *rule,
+                    event: &held.hits.event,
+                    raw: &held.hits.raw,
+                    time: held.time,
+                    input: &held.input,
+                    offset: held.hits.offset,
+                };
+                ledger.add(&hit, held.now_us, &mut step)?;
+            }
+        }
+        let enricher = Enricher {
+            catalog,
+            settings: self.options.pipeline.settings.clone(),
+            automation: &self.options.pipeline.automation,
+        };
+        let mut raised = Vec::new();
+        for change in ledger.settle(now_us, &mut step)? {
+            let uid = change.uid;
+            let previous = step.finding(&uid)?;
+            let forms = self.options.forms;
+            if let Some(record) = record(change, previous.as_ref(), &enricher, now_us, forms) {
+                step.raise(&uid, &record, self.options.sinks)?;
+                raised.push((record.rule, record.level));
+            }
+        }
+        let mut removed = 0;
+        for letter in &self.held.letters {
+            removed += step.bury(letter, self.options.dead_letters_bytes_max)?;
+        }
+        let tidy = now_us - self.tidied_us >= TIDY_US;
+        if tidy {
+            step.forget_requests(now_us - self.options.pipeline.window_us - ACT_KEPT_US)?;
+            let since_us = now_us - self.options.keep_findings_us;
+            step.retain_findings(since_us, self.options.findings_bytes_max)?;
+            step.trim_outbox()?;
+        }
+        let progress = self.progress(raised.len() as u64);
+        step.set_progress(&progress)?;
+        // What is due already has been looked at; there may be more of it than one step takes.
+        let next_timer_us = step.next_timer()?;
+        let _more = step.due(now_us)?;
+        step.commit()?;
+        if tidy {
+            self.tidied_us = now_us;
+        }
+        self.next_timer_us = next_timer_us;
+        self.note_commit(progress, raised, removed);
+        Ok(())
+    }
+
+    fn progress(&self, raised: u64) -> Progress {
+        let (before, account) = (&self.before, self.merger.account());
+        Progress {
+            position: self.held.position,
+            now_us: self.held.now_us,
+            totals: Totals {
+                bodies: self.committed.totals.bodies + self.held.bodies,
+                received: before.received + account.received,
+                evaluated: before.evaluated + account.evaluated,
+                repeated: before.repeated + account.repeated,
+                ignored: before.ignored + account.ignored_total(),
+                rejected: before.rejected + account.rejected_total(),
+                raised: self.committed.totals.raised + raised,
+                damaged_bytes: self.committed.totals.damaged_bytes + self.held.damaged_bytes,
+            },
+        }
+    }
+
+    fn note_commit(&mut self, progress: Progress, raised: Vec<(String, String)>, removed: u64) {
+        for of in raised {
+            *self.alerts.entry(of).or_default() += 1;
+        }
+        let now_us = self.clock.now_us();
+        let delay = |received: &i64| u64::try_from(now_us - received).unwrap_or(0);
+        let delays = self.held.received_us.iter().map(delay).collect();
+        self.committed = progress;
+        self.held = Held::from(&progress);
+        let told = &mut self.told;
+        told.progress = progress;
+        told.account = Arc::new(self.merger.account().clone());
+        told.alerts = Arc::new(self.alerts.clone());
+        told.delays_us = Arc::new(delays);
+        told.commits += 1;
+        told.letters_removed += removed;
+        told.fault = None;
+    }
+
+    /// Reads what came shortly before the position once more, so that repeats of it are told.
+    fn remember(&mut self) -> io::Result<()> {
+        let until = self.committed.position;
+        let oldest_us = self.committed.now_us - REMEMBERED_US;
+        let mut reader = self.log.reader(self.log.recent(until, REMEMBERED_BYTES));
+        while reader.position() < until {
+            let Some(entry) = reader.next()? else {
+                break;
+            };
+            let Entry::Body(body) = entry else {
+                continue;
+            };
+            if body.meta.received_us < oldest_us {
+                continue;
+            }
+            let merger = &mut self.merger;
+            let _partly = decode(&body, &mut |item| {
+                if let Item::Event(event) = item {
+                    merger.remember(&event.origin.cluster, event.bytes);
+                }
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Held {
+    fn from(progress: &Progress) -> Self {
+        Self {
+            position: progress.position,
+            now_us: progress.now_us,
+            ..Self::default()
+        }
+    }
+
+    fn absorb(&mut self, judged: crate::judge::Judged, merger: &mut Merger, input: &Arc<str>) {
+        let repeated = merger.merge(&judged);
+        for (hits, time) in judged.into_hits(&repeated) {
+            self.since.get_or_insert_with(Instant::now);
+            // A parsed event takes some times what it took as text.
+            self.bytes += 8 * hits.raw.len();
+            self.hits.push(HeldHit {
+                hits,
+                time,
+                input: input.clone(),
+                now_us: self.now_us,
+            });
+        }
+    }
+
+    fn bury(&mut self, letter: DeadLetter) {
+        self.since.get_or_insert_with(Instant::now);
+        let bytes = letter.text.as_ref().or(letter.hex.as_ref());
+        self.bytes += bytes.map_or(0, String::len);
+        self.letters.push(letter);
+    }
+}
+
+fn letter(rejected: &Rejected<'_>, body: &StoredBody, origin: &str) -> DeadLetter {
+    let (text, bytes) = match std::str::from_utf8(rejected.bytes) {
+        Ok(text) => (Some(text.to_owned()), None),
+        Err(_) => (None, Some(hex(rejected.bytes))),
+    };
+    DeadLetter {
+        stage: "input".to_owned(),
+        reason: rejected.reason.as_str().to_owned(),
+        explanation: rejected.reason.to_string(),
+        origin: origin.to_owned(),
+        cluster: body.meta.cluster.clone(),
+        position: body.position.0,
+        offset: rejected.offset,
+        at_us: body.meta.received_us,
+        text,
+        hex: bytes,
+    }
+}

@@ -1,0 +1,88 @@
+//! Puts verdicts in order: counts every record once, and drops byte-equal repeats.
+
+use crate::account::Account;
+use crate::judge::{Judged, RowHits};
+use crate::repeats::{Fingerprints, Repeats};
+
+/// Where the verdicts of all judges of a run come together.
+#[derive(Debug, Default)]
+pub struct Merger {
+    fingerprints: Fingerprints,
+    repeats: Repeats,
+    account: Account,
+}
+
+/// Rows of a batch that are repeats; mostly there are none.
+#[derive(Debug)]
+pub(crate) struct Repeated(Vec<usize>);
+
+impl Repeated {
+    /// Whether a row counts.
+    pub(crate) fn spares(&self, row: usize) -> bool {
+        self.0.binary_search(&row).is_err()
+    }
+}
+
+impl Merger {
+    /// How the judges of this run hash events.
+    #[must_use]
+    pub fn fingerprints(&self) -> Fingerprints {
+        self.fingerprints
+    }
+
+    /// The counters so far.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    pub(crate) fn account_mut(&mut self) -> &mut Account {
+        &mut self.account
+    }
+
+    /// Counts verdicts, in the order of the input.
+    pub(crate) fn merge(&mut self, judged: &Judged) -> Repeated {
+        self.account.add(&judged.tally);
+        let mut repeated = Vec::new();
+        for (number, row) in judged.rows.iter().enumerate() {
+            if self.repeats.is_repeat(row.fingerprint) {
+                self.account.repeated += 1;
+                repeated.push(number);
+            } else {
+                self.account.note_event(row.envelope, row.partial, row.time);
+            }
+        }
+        let repeated = Repeated(repeated);
+        for blind in judged
+            .blind
+            .iter()
+            .filter(|blind| repeated.spares(blind.row))
+        {
+            let envelope = judged.rows[blind.row].envelope;
+            self.account.note_blind(blind.rule, envelope);
+        }
+        repeated
+    }
+
+    /// Remembers an event that was judged before, and counts nothing.
+    pub(crate) fn remember(&mut self, cluster: &str, bytes: &[u8]) {
+        self.repeats.is_repeat(self.fingerprints.of(cluster, bytes));
+    }
+}
+
+impl Judged {
+    /// The events that matched and count, with their times.
+    pub(crate) fn into_hits(
+        self,
+        repeated: &Repeated,
+    ) -> impl Iterator<Item = (RowHits, Option<i64>)> {
+        let rows = self.rows;
+        self.hits
+            .into_iter()
+            .filter(|hits| repeated.spares(hits.row))
+            .map(move |hits| {
+                let time = rows[hits.row].time;
+                (hits, time)
+            })
+    }
+}

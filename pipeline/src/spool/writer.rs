@@ -1,0 +1,500 @@
+//! The one thread that writes: everything that waits, then one sync, then everybody is told.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::clock::Clock;
+
+use super::appender::Appender;
+use super::disk::{Disk, DiskFile};
+use super::limits::{COMMANDS_MAX, GROUP_BYTES_MAX, GROUP_MAX, IN_FLIGHT_BYTES_MAX, SEGMENT_BYTES};
+use super::reader::Reader;
+use super::record::{BodyMeta, HEADER_BYTES, Kind, header, meta_bytes};
+use super::recover::{Recovered, recover};
+use super::segments::{Position, Segment, Segments};
+
+/// How the log is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct LogOptions {
+    /// Bytes that the log may take, evaluated or not. What is not evaluated is never removed: with that much of it nothing
+    /// more is accepted.
+    pub quota_bytes: u64,
+    /// How long evaluated bodies are kept for a later look, microseconds.
+    pub keep_us: i64,
+    /// Bytes that must stay free on the disk, for the store and for everybody else.
+    pub reserve_bytes: u64,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            quota_bytes: 8 << 30,
+            keep_us: 24 * 3_600_000_000,
+            reserve_bytes: 512 << 20,
+        }
+    }
+}
+
+/// Why a body is not in the log.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The disk refused; later it may not.
+    #[error("cannot write to the log: {0}")]
+    Disk(Arc<io::Error>),
+    /// The bytes before were lost with a failed sync.
+    #[error("the log lost the beginning of this body in a failed sync")]
+    Lost,
+    /// The log is being closed.
+    #[error("the log is closed")]
+    Closed,
+}
+
+/// A log that is open. One process may have it open at a time (`tidewatch serve` holds a lock).
+#[derive(Debug)]
+pub struct Log {
+    segments: Arc<Segments>,
+    gauges: Arc<Gauges>,
+    appender: Appender,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the writer tells without being asked.
+#[derive(Debug, Default)]
+pub(crate) struct Gauges {
+    /// Where the log ends.
+    pub(crate) end: AtomicU64,
+    /// Where its oldest file starts.
+    pub(crate) start: AtomicU64,
+    /// Up to where all was evaluated.
+    pub(crate) evaluated: AtomicU64,
+    /// Bytes that the disk has left.
+    pub(crate) free: AtomicU64,
+    /// How long the last sync took, microseconds.
+    pub(crate) sync_us: AtomicI64,
+    /// Syncs, and those that failed.
+    pub(crate) syncs: AtomicU64,
+    pub(crate) faults: AtomicU64,
+    /// Sync times since they were last asked for, microseconds.
+    pub(crate) sync_times: Mutex<Vec<u64>>,
+}
+
+pub(crate) enum Command {
+    /// A part of a body that goes on.
+    Chunk {
+        body: u64,
+        bytes: Bytes,
+        done: oneshot::Sender<Result<Place, AppendError>>,
+    },
+    /// The last part.
+    Finish {
+        body: u64,
+        meta: Box<BodyMeta>,
+        chunks: Vec<Place>,
+        last: Bytes,
+        done: oneshot::Sender<Result<Position, AppendError>>,
+    },
+    /// The sender went away.
+    Abandon { body: u64 },
+    /// Writes down that time has passed.
+    Tick,
+}
+
+/// Where a chunk was written, and in which epoch: each failed sync begins a new one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    at: u64,
+    length: u32,
+    epoch: u64,
+}
+
+impl Log {
+    /// Opens the log in a folder; `evaluated` is where the store says that evaluation stands.
+    ///
+    /// # Errors
+    /// If the folder's files cannot be read.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        options: LogOptions,
+        evaluated: Position,
+        clock: Clock,
+    ) -> io::Result<(Self, Recovered)> {
+        let (segments, recovered) = recover(disk, evaluated)?;
+        let segments = Arc::new(segments);
+        let gauges = Arc::new(Gauges::default());
+        gauges.end.store(recovered.end.0, Ordering::Relaxed);
+        gauges.start.store(recovered.start.0, Ordering::Relaxed);
+        gauges.evaluated.store(evaluated.0, Ordering::Relaxed);
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let mut writer = Writer {
+            segments: segments.clone(),
+            gauges: gauges.clone(),
+            options,
+            clock,
+            active: None,
+            end: recovered.end.0,
+            synced: recovered.end.0,
+            epoch: 0,
+            last_us: recovered.last_us,
+            open_bodies: BTreeMap::new(),
+            unevaluated: BTreeMap::new(),
+            looked_at_disk: None,
+        };
+        writer.look_at_disk();
+        let thread = std::thread::Builder::new()
+            .name("log writer".to_owned())
+            .spawn(move || writer.run(inbox))?;
+        let log = Self {
+            appender: Appender {
+                commands,
+                budget: Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX)),
+                gauges: gauges.clone(),
+                next_body: Arc::new(AtomicU64::new(0)),
+                options,
+            },
+            segments,
+            gauges,
+            thread: Some(thread),
+        };
+        Ok((log, recovered))
+    }
+
+    /// A handle to write with.
+    #[must_use]
+    pub fn appender(&self) -> Appender {
+        self.appender.clone()
+    }
+
+    /// Reads from a position on.
+    #[must_use]
+    pub fn reader(&self, from: Position) -> Reader {
+        Reader::new(self.segments.clone(), from)
+    }
+
+    /// A place from which on records can be read, about so many bytes before a position.
+    #[must_use]
+    pub fn recent(&self, before: Position, bytes: u64) -> Position {
+        let wanted = before.0.saturating_sub(bytes);
+        let files = self.segments.list();
+        let found = files
+            .into_iter()
+            .map(|(base, _)| base)
+            .find(|base| *base >= wanted);
+        Position(found.unwrap_or(before.0).min(before.0))
+    }
+
+    /// Says up to where all was evaluated, for good: files before that may be removed in time.
+    pub fn release(&self, evaluated: Position) {
+        self.gauges.evaluated.store(evaluated.0, Ordering::Relaxed);
+    }
+
+    /// Ends the log: what was accepted is written, nothing more is.
+    pub fn close(mut self) {
+        let thread = self.thread.take();
+        // The writer ends when the last appender has gone; those of connections have, by the order of shutdown.
+        drop(self.appender);
+        if let Some(thread) = thread {
+            drop(thread.join());
+        }
+        self.segments.close();
+    }
+}
+
+struct Active {
+    base: u64,
+    file: Arc<dyn DiskFile>,
+}
+
+struct Writer {
+    segments: Arc<Segments>,
+    gauges: Arc<Gauges>,
+    options: LogOptions,
+    clock: Clock,
+    /// `None` before the first record, and after a fault: the next record begins a file.
+    active: Option<Active>,
+    /// Where the next record goes.
+    end: u64,
+    synced: u64,
+    epoch: u64,
+    last_us: i64,
+    /// First chunks of bodies that are not whole yet.
+    open_bodies: BTreeMap<u64, u64>,
+    /// First chunks of bodies by the ends of these, until they are evaluated.
+    unevaluated: BTreeMap<u64, u64>,
+    looked_at_disk: Option<Instant>,
+}
+
+/// Who waits for the next sync.
+type Waiting = Vec<(u64, oneshot::Sender<Result<Position, AppendError>>)>;
+
+impl Writer {
+    fn run(&mut self, mut inbox: mpsc::Receiver<Command>) {
+        while let Some(command) = inbox.blocking_recv() {
+            let begun = self.end;
+            let mut waiting = Waiting::new();
+            self.obey(command, &mut waiting);
+            while waiting.len() < GROUP_MAX
+                && self.end - begun.min(self.end) < GROUP_BYTES_MAX as u64
+            {
+                let Ok(command) = inbox.try_recv() else {
+                    break;
+                };
+                self.obey(command, &mut waiting);
+            }
+            self.settle(waiting);
+            self.tidy();
+        }
+    }
+
+    fn obey(&mut self, command: Command, waiting: &mut Waiting) {
+        match command {
+            Command::Chunk { body, bytes, done } => {
+                let written = self.write(Kind::Chunk, &[&bytes]).map(|at| {
+                    self.open_bodies.entry(body).or_insert(at);
+                    Place {
+                        at,
+                        length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+                        epoch: self.epoch,
+                    }
+                });
+                drop(bytes);
+                drop(done.send(written));
+            }
+            Command::Finish {
+                body,
+                mut meta,
+                chunks,
+                last,
+                done,
+            } => match self.finish(body, &mut meta, &chunks, &last) {
+                Ok(at) => waiting.push((at, done)),
+                Err(error) => drop(done.send(Err(error))),
+            },
+            Command::Abandon { body } => drop(self.open_bodies.remove(&body)),
+            Command::Tick => {
+                let now = self.now_us();
+                // A tick that cannot be written is as good as a pause.
+                let _written = self.write(Kind::Tick, &[&now.to_le_bytes()]);
+            }
+        }
+    }
+
+    fn finish(
+        &mut self,
+        body: u64,
+        meta: &mut BodyMeta,
+        chunks: &[Place],
+        last: &Bytes,
+    ) -> Result<u64, AppendError> {
+        let first = self.open_bodies.remove(&body);
+        if chunks.iter().any(|chunk| chunk.epoch != self.epoch) {
+            return Err(AppendError::Lost);
+        }
+        meta.received_us = self.now_us();
+        meta.chunks = chunks
+            .iter()
+            .map(|chunk| (chunk.at, chunk.length))
+            .collect();
+        let description = meta_bytes(meta).map_err(disk_error)?;
+        let at = self.write(Kind::Body, &[&description, last])?;
+        if let Some(first) = first {
+            self.unevaluated.insert(self.end, first);
+        }
+        Ok(at)
+    }
+
+    /// Writes a record and returns its position.
+    fn write(&mut self, kind: Kind, payload: &[&[u8]]) -> Result<u64, AppendError> {
+        let length: usize = payload.iter().map(|part| part.len()).sum();
+        let written = self.try_write(kind, payload);
+        if written.is_err() {
+            self.gauges.faults.fetch_add(1, Ordering::Relaxed);
+            // What was half written must not stay in the way of the next record. If it cannot be cut off, the next record
+            // begins a new file, and this one ends where that begins.
+            let active = self.active.take();
+            self.active =
+                active.filter(|active| active.file.set_len(self.end - active.base).is_ok());
+        }
+        written.map_err(disk_error)?;
+        let at = self.end;
+        self.end += (HEADER_BYTES + length) as u64;
+        Ok(at)
+    }
+
+    fn try_write(&mut self, kind: Kind, payload: &[&[u8]]) -> io::Result<()> {
+        self.make_room()?;
+        let Some(active) = &self.active else {
+            return Err(io::Error::other("the log has no file to write to"));
+        };
+        let head = header(self.end, kind, self.synced, payload);
+        let mut offset = self.end - active.base;
+        for part in std::iter::once(head.as_slice()).chain(payload.iter().copied()) {
+            active.file.write_all_at(part, offset)?;
+            offset += part.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Begins a new file if there is none, or if this one is full.
+    fn make_room(&mut self) -> io::Result<()> {
+        if let Some(active) = &self.active {
+            if self.end - active.base < SEGMENT_BYTES {
+                return Ok(());
+            }
+            active.file.sync()?;
+        }
+        let created_us = self.now_us();
+        let name = Segments::name(self.end, created_us);
+        let disk = &self.segments.disk;
+        let file = disk.create(&name)?;
+        disk.sync_names()?;
+        let replaced = self
+            .segments
+            .list()
+            .into_iter()
+            .find(|(base, _)| *base == self.end);
+        let segment = Segment {
+            file: file.clone(),
+            name,
+            created_us,
+        };
+        self.segments.insert(self.end, segment);
+        self.active = Some(Active {
+            base: self.end,
+            file,
+        });
+        if let Some((_, replaced)) = replaced {
+            // It held nothing that counts; if it stays, the later name wins.
+            let _removed = disk.remove(&replaced.name);
+        }
+        Ok(())
+    }
+
+    /// Syncs, and tells everybody who waits.
+    fn settle(&mut self, waiting: Waiting) {
+        if self.end == self.synced {
+            return;
+        }
+        // Chunks and ticks alone can wait for the next body's sync.
+        if waiting.is_empty() && self.end - self.synced < GROUP_BYTES_MAX as u64 {
+            return self.show_ticks();
+        }
+        match self.sync() {
+            Ok(()) => {
+                for (at, done) in waiting {
+                    drop(done.send(Ok(Position(at))));
+                }
+            }
+            Err(error) => {
+                let error = disk_error(error);
+                self.lose();
+                for (_, done) in waiting {
+                    drop(done.send(Err(error.clone())));
+                }
+            }
+        }
+    }
+
+    /// Readers wait for ticks, so these are synced too, if nothing else is.
+    fn show_ticks(&mut self) {
+        if self.open_bodies.is_empty() && self.sync().is_err() {
+            self.lose();
+        }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let Some(active) = &self.active else {
+            return Err(io::Error::other("the log has no file to sync"));
+        };
+        let begun = Instant::now();
+        let synced = active.file.sync();
+        let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.gauges.note_sync(took);
+        synced?;
+        self.synced = self.end;
+        self.gauges.end.store(self.end, Ordering::Relaxed);
+        self.segments.show(self.synced);
+        Ok(())
+    }
+
+    /// Forgets all that was written since the last good sync.
+    fn lose(&mut self) {
+        self.gauges.faults.fetch_add(1, Ordering::Relaxed);
+        self.active = None;
+        self.epoch += 1;
+        self.end = self.synced;
+        self.open_bodies.clear();
+        self.unevaluated.retain(|end, _| *end <= self.synced);
+    }
+
+    /// Removes files that nobody needs, and looks at the disk, once a second at most.
+    fn tidy(&mut self) {
+        let due = |looked: Instant| looked.elapsed() >= Duration::from_secs(1);
+        if !self.looked_at_disk.is_none_or(due) {
+            return;
+        }
+        self.look_at_disk();
+        let evaluated = self.gauges.evaluated.load(Ordering::Relaxed);
+        self.unevaluated = self.unevaluated.split_off(&(evaluated + 1));
+        let firsts = self.unevaluated.values().chain(self.open_bodies.values());
+        let needed = firsts.copied().fold(evaluated, u64::min);
+        let files = self.segments.list();
+        for pair in files.windows(2) {
+            let [(base, segment), (next, following)] = pair else {
+                continue;
+            };
+            let is_old = self.last_us - following.created_us > self.options.keep_us;
+            let is_too_much = self.end - base > self.options.quota_bytes / 2;
+            if *next > needed || !(is_old || is_too_much) {
+                break;
+            }
+            if self.segments.disk.remove(&segment.name).is_err() {
+                break;
+            }
+            self.segments.remove(*base);
+        }
+        self.gauges
+            .start
+            .store(self.segments.first(), Ordering::Relaxed);
+    }
+
+    fn look_at_disk(&mut self) {
+        self.looked_at_disk = Some(Instant::now());
+        let free = self.segments.disk.free_bytes().unwrap_or(u64::MAX);
+        self.gauges.free.store(free, Ordering::Relaxed);
+    }
+
+    /// The wall clock, but never backwards: time in the log only passes.
+    fn now_us(&mut self) -> i64 {
+        let now = self.clock.now_us();
+        self.last_us = self.last_us.max(now);
+        self.last_us
+    }
+}
+
+impl Gauges {
+    fn note_sync(&self, took_us: u64) {
+        /// Beyond it the oldest are not worth a queue; whoever reads the metrics comes every few seconds.
+        const TIMES_MAX: usize = 65_536;
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        let shown = i64::try_from(took_us).unwrap_or(i64::MAX);
+        self.sync_us.store(shown, Ordering::Relaxed);
+        let mut times = self
+            .sync_times
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if times.len() < TIMES_MAX {
+            times.push(took_us);
+        }
+    }
+}
+
+fn disk_error(error: io::Error) -> AppendError {
+    AppendError::Disk(Arc::new(error))
+}
