@@ -1,5 +1,7 @@
 //! Argument types. The help text is the manual.
 
+pub(crate) mod live;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -12,6 +14,7 @@ Exit codes:
   1   something could not be read or written; what could be was done
   2   the arguments are wrong
   3   rules have errors, or a rule's test failed
+  4   the configuration has errors
   10  an alert at or above --fail-on was raised";
 
 /// Kubernetes audit-log detection: audit logs in, explained and ATT&CK-mapped alerts out.
@@ -42,6 +45,20 @@ pub(crate) enum Command {
     /// (Event Hubs, Log Analytics), EKS CloudWatch records and export files, GKE Cloud Audit log entries.
     #[command(after_long_help = REPLAY_EXAMPLES)]
     Replay(ReplayArgs),
+    /// Receive audit logs and raise alerts: the API server's audit webhook, Firehose, Pub/Sub, followed files.
+    #[command(after_long_help = live::SERVE_HELP)]
+    Serve(live::ServeArgs),
+    /// Look at what `serve` found.
+    #[command(subcommand)]
+    Alerts(live::AlertsCommand),
+    /// Look at what could not be processed or delivered, and send it again.
+    #[command(subcommand)]
+    Dlq(live::DlqCommand),
+    /// Check and show the configuration of `serve`.
+    #[command(subcommand)]
+    Config(live::ConfigCommand),
+    /// Write an audit policy, the webhook's kubeconfig, API server flags, and certificates for a trial.
+    Setup(live::SetupArgs),
     /// Check, list, explain and test rules.
     #[command(subcommand)]
     Rules(RulesCommand),

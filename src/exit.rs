@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Failure = 1,
     /// 3: rules have errors, or a rule's test failed. (2 is the argument parser's.)
     Rules = 3,
+    /// 4: the configuration has errors.
+    Config = 4,
     /// 10: an alert at or above `--fail-on` was raised.
     Alerts = 10,
 }

@@ -1,7 +1,11 @@
 //! One function per command.
 
+mod alerts;
+mod config;
 mod replay;
 mod rules;
+mod serve;
+mod setup;
 
 use std::io::Write as _;
 
@@ -16,6 +20,11 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
     output::apply(cli.color);
     match cli.command {
         Command::Replay(arguments) => replay::run(&arguments, cli.color),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Alerts(command) => alerts::alerts(&command),
+        Command::Dlq(command) => alerts::dlq(&command),
+        Command::Config(command) => config::run(&command),
+        Command::Setup(arguments) => setup::run(&arguments),
         Command::Rules(command) => rules::run(&command, cli.color),
         Command::Completions { shell } => {
             // Written in one piece: the generator itself panics if its reader has gone.

@@ -14,8 +14,11 @@ use crate::hex::hex;
 use crate::judge::{Judge, RowHits};
 use crate::limits::{ACT_KEPT_US, HELD_BYTES_MAX};
 use crate::merge::Merger;
+use crate::source::tail::Checkpoint;
 use crate::spool::{Appender, Entry, Log, Position, Reader, StoredBody};
 use crate::store::{DeadLetter, Progress, Store, StoreError, Totals};
+
+use crate::telemetry::Stage;
 
 use super::bodies::decode;
 use super::records::record;
@@ -66,6 +69,8 @@ pub struct Evaluator {
 struct Held {
     hits: Vec<HeldHit>,
     letters: Vec<DeadLetter>,
+    /// How far followed files were read, by path.
+    checkpoints: BTreeMap<String, String>,
     bytes: usize,
     /// When the first of it came.
     since: Option<Instant>,
@@ -200,6 +205,10 @@ impl Evaluator {
         held.bodies += 1;
         held.now_us = held.now_us.max(meta.received_us);
         held.received_us.push(meta.received_us);
+        if let Some(checkpoint) = Checkpoint::parse(meta.checkpoint.as_deref()) {
+            held.checkpoints
+                .insert(checkpoint.note(), checkpoint.to_text());
+        }
         let origin = format!("{} {}/{}", meta.source.as_str(), meta.cluster, meta.origin);
         let input: Arc<str> = format!("{origin} at {}", body.position).into();
         let merger = &mut self.merger;
@@ -219,6 +228,9 @@ impl Evaluator {
             }
         }
         held.absorb(judge.take(), merger, &input);
+        if meta.left_out > 0 {
+            held.bury(left_out(body, &origin));
+        }
     }
 
     /// Whether to commit now.
@@ -307,6 +319,9 @@ impl Evaluator {
         for letter in &self.held.letters {
             removed += step.bury(letter, self.options.dead_letters_bytes_max)?;
         }
+        for (note, checkpoint) in &self.held.checkpoints {
+            step.set_note(note, checkpoint)?;
+        }
         let tidy = now_us - self.tidied_us >= TIDY_US;
         if tidy {
             step.forget_requests(now_us - self.options.pipeline.window_us - ACT_KEPT_US)?;
@@ -351,15 +366,16 @@ impl Evaluator {
             *self.alerts.entry(of).or_default() += 1;
         }
         let now_us = self.clock.now_us();
-        let delay = |received: &i64| u64::try_from(now_us - received).unwrap_or(0);
-        let delays = self.held.received_us.iter().map(delay).collect();
+        for received_us in &self.held.received_us {
+            let waited_us = u64::try_from(now_us - received_us).unwrap_or(0);
+            self.live.latencies.record_us(Stage::Evaluate, waited_us);
+        }
         self.committed = progress;
         self.held = Held::from(&progress);
         let told = &mut self.told;
         told.progress = progress;
         told.account = Arc::new(self.merger.account().clone());
         told.alerts = Arc::new(self.alerts.clone());
-        told.delays_us = Arc::new(delays);
         told.commits += 1;
         told.letters_removed += removed;
         told.fault = None;
@@ -423,6 +439,25 @@ impl Held {
     }
 }
 
+/// Tells that a body was too large to be kept whole.
+fn left_out(body: &StoredBody, origin: &str) -> DeadLetter {
+    let meta = &body.meta;
+    DeadLetter {
+        stage: "input".to_owned(),
+        reason: "body_too_large".to_owned(),
+        explanation: format!(
+            "{} bytes of this body were beyond the limit and are not kept; the {} before were evaluated",
+            meta.left_out, meta.bytes
+        ),
+        origin: origin.to_owned(),
+        cluster: meta.cluster.clone(),
+        position: body.position.0,
+        offset: meta.bytes,
+        at_us: meta.received_us,
+        ..DeadLetter::default()
+    }
+}
+
 fn letter(rejected: &Rejected<'_>, body: &StoredBody, origin: &str) -> DeadLetter {
     let (text, bytes) = match std::str::from_utf8(rejected.bytes) {
         Ok(text) => (Some(text.to_owned()), None),
@@ -439,5 +474,6 @@ fn letter(rejected: &Rejected<'_>, body: &StoredBody, origin: &str) -> DeadLette
         at_us: body.meta.received_us,
         text,
         hex: bytes,
+        ..DeadLetter::default()
     }
 }

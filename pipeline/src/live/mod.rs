@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use crate::catalog::Catalog;
 use crate::run::Options;
 use crate::store::{Progress, Totals};
+use crate::telemetry::Latencies;
 
 pub use self::evaluator::Evaluator;
 pub use self::records::OutputForms;
@@ -75,6 +76,7 @@ pub struct Live {
     rules: ArcSwap<Catalog>,
     stopping: AtomicBool,
     told: watch::Sender<Told>,
+    latencies: Arc<Latencies>,
 }
 
 /// How far the evaluator is, as of its last commit.
@@ -86,8 +88,6 @@ pub struct Told {
     pub account: Arc<crate::account::Account>,
     /// Alerts by rule and level, since the process was started.
     pub alerts: Arc<std::collections::BTreeMap<(String, String), u64>>,
-    /// How long each body of the last commit had waited since it came in, and how long its commit took, microseconds.
-    pub delays_us: Arc<Vec<u64>>,
     /// Commits of this process, and those that had to be tried again.
     pub commits: u64,
     /// Commits that failed.
@@ -108,6 +108,7 @@ impl Live {
             rules: ArcSwap::from_pointee(catalog),
             stopping: AtomicBool::new(false),
             told: watch::Sender::new(Told::default()),
+            latencies: Arc::default(),
         })
     }
 
@@ -135,6 +136,12 @@ impl Live {
     #[must_use]
     pub fn follow(&self) -> watch::Receiver<Told> {
         self.told.subscribe()
+    }
+
+    /// How long things take.
+    #[must_use]
+    pub fn latencies(&self) -> Arc<Latencies> {
+        self.latencies.clone()
     }
 
     /// What the totals are now.

@@ -66,6 +66,7 @@ fn from_alert(alert: &Alert, said: Said, revision: u32, now_us: i64, forms: Outp
         line: text::render_line(alert),
         text: text::render(alert, &STYLE),
         ocsf: ocsf::line(&json),
+        only: None,
         ecs: forms
             .ecs
             .then(|| crate::wire::ecs::to_line(alert, processed_ms, revision)),

@@ -124,10 +124,7 @@ impl Instance {
             source: SourceKind::Webhook,
             cluster: "lab".to_owned(),
             origin: "api-1".to_owned(),
-            received_us: 0,
-            bytes: 0,
-            chunks: Vec::new(),
-            checkpoint: None,
+            ..BodyMeta::default()
         };
         self.runtime.block_on(appender.append(body, meta)).is_ok()
     }

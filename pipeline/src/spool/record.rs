@@ -51,10 +51,13 @@ pub(crate) struct Header {
 }
 
 /// The way on which a body came in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceKind {
     /// The API server's audit webhook.
+    #[default]
     Webhook,
     /// AWS Data Firehose, by its HTTP end point delivery.
     Firehose,
@@ -78,7 +81,7 @@ impl SourceKind {
 }
 
 /// What is known of a body besides its bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BodyMeta {
     /// The way on which it came.
     pub source: SourceKind,
@@ -93,9 +96,17 @@ pub struct BodyMeta {
     /// Where its chunks before the last are: position and length of the payload.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub chunks: Vec<(u64, u32)>,
+    /// Bytes beyond the limit of a body, which are not in the log.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u64,
     /// For a followed file: what of the file this was, so that reading goes on behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Header {

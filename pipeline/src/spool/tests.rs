@@ -14,10 +14,7 @@ fn meta(origin: &str) -> BodyMeta {
         source: SourceKind::Webhook,
         cluster: "lab".to_owned(),
         origin: origin.to_owned(),
-        received_us: 0,
-        bytes: 0,
-        chunks: Vec::new(),
-        checkpoint: None,
+        ..BodyMeta::default()
     }
 }
 
@@ -113,7 +110,6 @@ fn bodies_of_all_sizes_come_back_in_order() {
         }
     };
     check(&log);
-    drop(appender);
     log.close();
     let (log, recovered) = open();
     assert_eq!(recovered.torn_bytes, 0);

@@ -62,7 +62,7 @@ pub struct Log {
     segments: Arc<Segments>,
     gauges: Arc<Gauges>,
     appender: Appender,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// What the writer tells without being asked.
@@ -104,6 +104,8 @@ pub(crate) enum Command {
     Abandon { body: u64 },
     /// Writes down that time has passed.
     Tick,
+    /// Ends the log: whoever comes later is told that it is closed.
+    Close,
 }
 
 /// Where a chunk was written, and in which epoch: each failed sync begins a new one.
@@ -160,7 +162,7 @@ impl Log {
             },
             segments,
             gauges,
-            thread: Some(thread),
+            thread: Mutex::new(Some(thread)),
         };
         Ok((log, recovered))
     }
@@ -194,12 +196,11 @@ impl Log {
         self.gauges.evaluated.store(evaluated.0, Ordering::Relaxed);
     }
 
-    /// Ends the log: what was accepted is written, nothing more is.
-    pub fn close(mut self) {
-        let thread = self.thread.take();
-        // The writer ends when the last appender has gone; those of connections have, by the order of shutdown.
-        drop(self.appender);
-        if let Some(thread) = thread {
+    /// Ends the log: what was accepted is written, nothing more is. Blocks until then.
+    pub fn close(&self) {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            let _sent = self.appender.commands.blocking_send(Command::Close);
             drop(thread.join());
         }
         self.segments.close();
@@ -235,25 +236,29 @@ type Waiting = Vec<(u64, oneshot::Sender<Result<Position, AppendError>>)>;
 
 impl Writer {
     fn run(&mut self, mut inbox: mpsc::Receiver<Command>) {
-        while let Some(command) = inbox.blocking_recv() {
+        let mut open = true;
+        while open && let Some(command) = inbox.blocking_recv() {
             let begun = self.end;
             let mut waiting = Waiting::new();
-            self.obey(command, &mut waiting);
-            while waiting.len() < GROUP_MAX
+            open &= self.obey(command, &mut waiting);
+            while open
+                && waiting.len() < GROUP_MAX
                 && self.end - begun.min(self.end) < GROUP_BYTES_MAX as u64
             {
                 let Ok(command) = inbox.try_recv() else {
                     break;
                 };
-                self.obey(command, &mut waiting);
+                open &= self.obey(command, &mut waiting);
             }
             self.settle(waiting);
             self.tidy();
         }
     }
 
-    fn obey(&mut self, command: Command, waiting: &mut Waiting) {
+    /// False if the log is to be closed.
+    fn obey(&mut self, command: Command, waiting: &mut Waiting) -> bool {
         match command {
+            Command::Close => return false,
             Command::Chunk { body, bytes, done } => {
                 let written = self.write(Kind::Chunk, &[&bytes]).map(|at| {
                     self.open_bodies.entry(body).or_insert(at);
@@ -283,6 +288,7 @@ impl Writer {
                 let _written = self.write(Kind::Tick, &[&now.to_le_bytes()]);
             }
         }
+        true
     }
 
     fn finish(

@@ -18,6 +18,9 @@ pub struct DeadLetter {
     pub explanation: String,
     /// Where it came from: source, cluster and API server.
     pub origin: String,
+    /// The finding, if it is an alert that a sink gave up.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub uid: String,
     /// The cluster, for sending it in again.
     #[serde(default)]
     pub cluster: String,
@@ -56,6 +59,16 @@ impl Store {
 }
 
 impl Step {
+    /// The letter of a number.
+    ///
+    /// # Errors
+    /// If the store has failed.
+    pub fn dead_letter(&self, number: u64) -> Result<Option<DeadLetter>, StoreError> {
+        let letters = self.transaction.open_table(DEAD_LETTERS)?;
+        let found = letters.get(number)?;
+        found.map(|found| unpack(found.value())).transpose()
+    }
+
     /// Keeps a letter. Beyond `bytes_max` the oldest are removed; returns how many.
     ///
     /// # Errors

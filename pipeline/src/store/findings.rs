@@ -104,16 +104,24 @@ impl Step {
         }
         times.insert((record.raised_us, uid), bytes.len() as u64)?;
         if sinks {
-            let mut outbox = self.transaction.open_table(OUTBOX)?;
-            let next = outbox.last()?.map(|last| last.0.value() + 1);
-            let next = match next {
-                Some(next) => next,
-                None => self.meta("outbox next")?.unwrap_or(1),
-            };
-            outbox.insert(next, bytes.as_slice())?;
-            self.set_meta("outbox next", &(next + 1))?;
+            self.send(&bytes)?;
         }
         Ok(())
+    }
+
+    /// Sends a record again to the one sink that it names.
+    ///
+    /// # Errors
+    /// If the store has failed.
+    pub fn send_again(&self, record: &Record) -> Result<(), StoreError> {
+        self.send(&pack(record)?)
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut outbox = self.transaction.open_table(OUTBOX)?;
+        let next: u64 = self.meta("outbox next")?.unwrap_or(1);
+        outbox.insert(next, bytes)?;
+        self.set_meta("outbox next", &(next + 1))
     }
 
     /// Removes findings that were last raised before a time, and the oldest until so many bytes are left.

@@ -6,7 +6,7 @@ use redb::{ReadableDatabase as _, ReadableTable as _};
 use serde::{Deserialize, Serialize};
 
 use super::record::{Record, unpack};
-use super::tables::{CURSORS, OUTBOX};
+use super::tables::{CURSORS, META, OUTBOX};
 use super::{Step, Store, StoreError, parse};
 
 /// How far a sink came.
@@ -80,8 +80,9 @@ impl Store {
     /// If the store has failed.
     pub fn outbox_state(&self) -> Result<(u64, BTreeMap<String, Cursor>), StoreError> {
         let read = self.database.begin_read()?;
-        let outbox = read.open_table(OUTBOX)?;
-        let next = outbox.last()?.map_or(0, |last| last.0.value() + 1);
+        let meta = read.open_table(META)?;
+        let next = parse(meta.get("outbox next")?.map(|next| next.value().to_vec()))?;
+        let next = next.unwrap_or(1);
         let cursors = read.open_table(CURSORS)?;
         let mut states = BTreeMap::new();
         for entry in cursors.iter()? {

@@ -33,6 +33,9 @@ pub struct Record {
     pub text: String,
     /// For machines: OCSF.
     pub ocsf: String,
+    /// The only sink that it is for: one that had given it up, and gets it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
     /// For machines: ECS, if a sink asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ecs: Option<String>,

@@ -1,0 +1,610 @@
+//! From values to what the program uses; what no field can say alone is checked here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use detections::diagnostic::Sink;
+use detections::sigma::ast::Level;
+use ipnet::IpNet;
+
+use crate::rules::RuleSources;
+use crate::source::http::HttpLimits;
+use crate::spool::LogOptions;
+
+use super::fields::find;
+use super::values::{Secret, Value, Values, default_of};
+
+/// What the program uses.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where everything lies.
+    pub data_dir: PathBuf,
+    /// How the log is kept.
+    pub log: LogOptions,
+    /// How long findings are kept.
+    pub findings_keep: Duration,
+    /// Bytes of findings.
+    pub findings_quota: u64,
+    /// Bytes of dead letters.
+    pub dead_letters_quota: u64,
+    /// Which rules are used.
+    pub rules: RuleSources,
+    /// How long one act may go on.
+    pub window: Duration,
+    /// Proxies whose word is trusted.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Accounts that are declared automation.
+    pub automation: Vec<String>,
+    /// The longest that something found waits for its commit.
+    pub commit_interval: Duration,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Certificates.
+    pub tls: Option<Tls>,
+    /// Tokens of senders.
+    pub tokens: Vec<TokenConfig>,
+    /// Names of client certificates, and the clusters that each may speak for; all if empty.
+    pub clients: Vec<(String, Vec<String>)>,
+    /// Pub/Sub's pushes.
+    pub pubsub: Option<Pubsub>,
+    /// Bounds of the listener.
+    pub limits: HttpLimits,
+    /// Files that are followed.
+    pub files: Vec<FileSource>,
+    /// Where alerts go.
+    pub sinks: Vec<SinkConfig>,
+    /// What is said on standard error.
+    pub log_level: String,
+    /// How it is said.
+    pub log_format: LogFormat,
+}
+
+/// The files of TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The server's certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// Authorities of client certificates.
+    pub client_authority: Option<PathBuf>,
+}
+
+/// A token of a sender.
+#[derive(Clone, Debug)]
+pub struct TokenConfig {
+    /// Where it is.
+    pub secret: Secret,
+    /// Clusters that it may speak for; all if empty.
+    pub clusters: Vec<String>,
+}
+
+/// Pub/Sub's pushes.
+#[derive(Clone, Debug)]
+pub struct Pubsub {
+    /// The audience of tokens.
+    pub audience: String,
+    /// The service account.
+    pub service_account: String,
+    /// Address or file of the keys.
+    pub keys: String,
+}
+
+/// A file that is followed.
+#[derive(Clone, Debug)]
+pub struct FileSource {
+    /// The file.
+    pub path: PathBuf,
+    /// The cluster of its events.
+    pub cluster: String,
+    /// Which API server it is of.
+    pub name: String,
+}
+
+/// How the process writes of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// How alerts are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SinkFormat {
+    /// OCSF 1.8.0 Detection Finding.
+    Ocsf,
+    /// ECS 9.
+    Ecs,
+    /// For people, everything.
+    Text,
+    /// For people, one line.
+    Line,
+}
+
+/// Where alerts go.
+#[derive(Clone, Debug)]
+pub struct SinkConfig {
+    /// The user's name for it.
+    pub name: String,
+    /// How they are written.
+    pub format: SinkFormat,
+    /// Only those of at least this level.
+    pub min_level: Level,
+    /// How long delivery is tried.
+    pub give_up_after: Duration,
+    /// How many may wait.
+    pub queue: u64,
+    /// What it is.
+    pub kind: SinkKind,
+}
+
+/// What a sink is.
+#[derive(Clone, Debug)]
+pub enum SinkKind {
+    /// Lines in a file, which is rotated.
+    File {
+        /// Where.
+        path: PathBuf,
+        /// Its size when a new one is begun.
+        rotate: u64,
+        /// How many old ones are kept.
+        keep: usize,
+    },
+    /// Standard output.
+    Stdout,
+    /// Posts to an address.
+    Webhook(Receiver),
+    /// Splunk's HTTP event collector.
+    Splunk {
+        /// Where, and how.
+        receiver: Receiver,
+        /// The index.
+        index: Option<String>,
+        /// The source type.
+        sourcetype: String,
+    },
+}
+
+/// Who is posted to.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    /// The address.
+    pub url: String,
+    /// What is shown.
+    pub token: Option<Secret>,
+    /// Authorities of its certificate.
+    pub authority: Option<PathBuf>,
+    /// Alerts in one call.
+    pub batch: usize,
+    /// How long a call may take.
+    pub timeout: Duration,
+}
+
+impl SinkConfig {
+    /// The secret that it shows, if it shows one.
+    #[must_use]
+    pub fn secret(&self) -> Option<&Secret> {
+        match &self.kind {
+            SinkKind::File { .. } | SinkKind::Stdout => None,
+            SinkKind::Webhook(receiver) | SinkKind::Splunk { receiver, .. } => {
+                receiver.token.as_ref()
+            }
+        }
+    }
+}
+
+impl Config {
+    /// Whether senders have to show who they are.
+    fn asks(&self) -> bool {
+        let authority = self
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.client_authority.as_ref());
+        !self.tokens.is_empty() || authority.is_some() || self.pubsub.is_some()
+    }
+}
+
+/// Why an address may not be listened on, if it may not: nothing listens beyond loopback without authentication.
+#[must_use]
+pub fn faults_of_listening(config: &Config) -> Option<String> {
+    let is_open = !config.listen.ip().is_loopback() && !config.asks();
+    is_open.then(|| {
+        format!(
+            "{} is reachable by others, and nobody is asked who they are",
+            config.listen
+        )
+    })
+}
+
+/// Reads values with their defaults, and collects what does not fit.
+struct Resolver<'a> {
+    values: &'a Values,
+    sink: &'a mut Sink,
+}
+
+pub(super) fn resolve(values: &Values, sink: &mut Sink) -> Config {
+    let mut resolver = Resolver { values, sink };
+    let config = resolver.config();
+    resolver.check_access(&config);
+    config
+}
+
+impl Resolver<'_> {
+    fn config(&mut self) -> Config {
+        Config {
+            data_dir: self.text("data_dir").into(),
+            log: LogOptions {
+                quota_bytes: self.size("log.quota"),
+                keep_us: micros(self.duration("log.keep")),
+                reserve_bytes: self.size("log.reserve"),
+            },
+            findings_keep: self.duration("findings.keep"),
+            findings_quota: self.size("findings.quota"),
+            dead_letters_quota: self.size("dead_letters.quota"),
+            rules: self.rules(),
+            window: self.duration("detection.window"),
+            trusted_proxies: self.networks("detection.trusted_proxies"),
+            automation: self.texts("detection.automation"),
+            commit_interval: self.duration("detection.commit_interval"),
+            listen: self.address("http.listen"),
+            tls: self.tls(),
+            tokens: self.tokens(),
+            clients: self.clients(),
+            pubsub: self.pubsub(),
+            limits: self.limits(),
+            files: self.files(),
+            sinks: self.sinks(),
+            log_level: self.text("logging.level"),
+            log_format: match self.text("logging.format").as_str() {
+                "json" => LogFormat::Json,
+                _ => LogFormat::Text,
+            },
+        }
+    }
+
+    fn rules(&self) -> RuleSources {
+        let paths = |path: &str| self.texts(path).into_iter().map(PathBuf::from).collect();
+        RuleSources {
+            without_bundled: !self.flag("rules.bundled"),
+            paths: paths("rules.paths"),
+            disabled: self.texts("rules.disable"),
+            exclusions: paths("rules.exclusions"),
+            lists: paths("rules.lists"),
+        }
+    }
+
+    fn tls(&mut self) -> Option<Tls> {
+        let path =
+            |own: &Self, name: &str| own.optional(&format!("http.tls.{name}")).map(PathBuf::from);
+        let (certificate, key) = (path(self, "certificate"), path(self, "key"));
+        let client_authority = path(self, "client_authority");
+        if certificate.is_none() && key.is_none() && client_authority.is_none() {
+            return None;
+        }
+        for (name, value) in [("certificate", &certificate), ("key", &key)] {
+            if value.is_none() {
+                self.missing(
+                    &format!("http.tls.{name}"),
+                    "TLS needs a certificate and its key",
+                );
+            }
+        }
+        Some(Tls {
+            certificate: certificate?,
+            key: key?,
+            client_authority,
+        })
+    }
+
+    fn tokens(&mut self) -> Vec<TokenConfig> {
+        let mut tokens = Vec::new();
+        for path in self.values.children("http.tokens") {
+            let secret = format!("{path}.secret");
+            let clusters = self.texts(&format!("{path}.clusters"));
+            match self.secret(&secret) {
+                Some(secret) => tokens.push(TokenConfig { secret, clusters }),
+                None => self.missing(&secret, "a token needs its secret"),
+            }
+        }
+        tokens
+    }
+
+    fn clients(&mut self) -> Vec<(String, Vec<String>)> {
+        let mut clients = Vec::new();
+        for path in self.values.children("http.clients") {
+            let name = format!("{path}.name");
+            let clusters = self.texts(&format!("{path}.clusters"));
+            match self.optional(&name) {
+                Some(name) => clients.push((name, clusters)),
+                None => self.missing(&name, "a client needs the name in its certificate"),
+            }
+        }
+        clients
+    }
+
+    fn pubsub(&mut self) -> Option<Pubsub> {
+        let audience = self.optional("http.pubsub.audience");
+        let service_account = self.optional("http.pubsub.service_account");
+        if audience.is_none() && service_account.is_none() {
+            return None;
+        }
+        for (name, value) in [
+            ("audience", &audience),
+            ("service_account", &service_account),
+        ] {
+            if value.is_none() {
+                let why = "pushes are accepted for one audience and one service account";
+                self.missing(&format!("http.pubsub.{name}"), why);
+            }
+        }
+        Some(Pubsub {
+            audience: audience?,
+            service_account: service_account?,
+            keys: self.text("http.pubsub.keys"),
+        })
+    }
+
+    fn limits(&self) -> HttpLimits {
+        let count = |name: &str| self.number(&format!("http.limits.{name}"));
+        let time = |name: &str| self.duration(&format!("http.limits.{name}"));
+        HttpLimits {
+            body_bytes_max: self.size("http.limits.body"),
+            connections_max: usize::try_from(count("connections")).unwrap_or(usize::MAX),
+            connections_per_client: usize::try_from(count("connections_per_client"))
+                .unwrap_or(usize::MAX),
+            requests_per_second: u32::try_from(count("requests_per_second")).unwrap_or(u32::MAX),
+            first_request: time("first_request"),
+            idle: time("idle"),
+            body: time("body_time"),
+            connection_age: time("connection_age"),
+            ..HttpLimits::default()
+        }
+    }
+
+    fn files(&mut self) -> Vec<FileSource> {
+        let mut files = Vec::new();
+        for path in self.values.children("files") {
+            let file = format!("{path}.path");
+            let Some(followed) = self.optional(&file).map(PathBuf::from) else {
+                self.missing(&file, "a file to follow needs its path");
+                continue;
+            };
+            let own_name = || {
+                let name = followed.file_name().unwrap_or_default();
+                name.to_string_lossy().into_owned()
+            };
+            files.push(FileSource {
+                cluster: self.text(&format!("{path}.cluster")),
+                name: self
+                    .optional(&format!("{path}.name"))
+                    .unwrap_or_else(own_name),
+                path: followed,
+            });
+        }
+        files
+    }
+
+    fn sinks(&mut self) -> Vec<SinkConfig> {
+        let mut sinks = Vec::new();
+        for path in self.values.children("sinks") {
+            let Some(kind) = self.sink_kind(&path) else {
+                continue;
+            };
+            let level = self.text(&format!("{path}.min_level"));
+            sinks.push(SinkConfig {
+                name: path.trim_start_matches("sinks.").to_owned(),
+                format: self.format(&path),
+                min_level: Level::parse(&level).unwrap_or(Level::Informational),
+                give_up_after: self.duration(&format!("{path}.give_up_after")),
+                queue: u64::try_from(self.number(&format!("{path}.queue"))).unwrap_or(0),
+                kind,
+            });
+        }
+        sinks
+    }
+
+    fn format(&self, path: &str) -> SinkFormat {
+        match self.text(&format!("{path}.format")).as_str() {
+            "ecs" => SinkFormat::Ecs,
+            "text" => SinkFormat::Text,
+            "line" => SinkFormat::Line,
+            _ => SinkFormat::Ocsf,
+        }
+    }
+
+    fn sink_kind(&mut self, path: &str) -> Option<SinkKind> {
+        let of = |name: &str| format!("{path}.{name}");
+        let Some(kind) = self.optional(&of("type")) else {
+            self.missing(&of("type"), "say what this sink is");
+            return None;
+        };
+        match kind.as_str() {
+            "stdout" => Some(SinkKind::Stdout),
+            "file" => {
+                let Some(file) = self.optional(&of("path")) else {
+                    self.missing(&of("path"), "a file sink needs its path");
+                    return None;
+                };
+                Some(SinkKind::File {
+                    path: file.into(),
+                    rotate: self.size(&of("rotate")),
+                    keep: usize::try_from(self.number(&of("keep"))).unwrap_or(1),
+                })
+            }
+            "splunk" => {
+                let receiver = self.receiver(path)?;
+                if receiver.token.is_none() {
+                    self.missing(&of("token"), "the event collector asks for its token");
+                    return None;
+                }
+                Some(SinkKind::Splunk {
+                    receiver,
+                    index: self.optional(&of("index")),
+                    sourcetype: self.text(&of("sourcetype")),
+                })
+            }
+            _ => Some(SinkKind::Webhook(self.receiver(path)?)),
+        }
+    }
+
+    fn receiver(&mut self, path: &str) -> Option<Receiver> {
+        let of = |name: &str| format!("{path}.{name}");
+        let Some(url) = self.optional(&of("url")) else {
+            self.missing(&of("url"), "this sink posts to an address");
+            return None;
+        };
+        if !url.starts_with("https://") && !url.starts_with("http://") {
+            let span = self.values.span(&of("url"));
+            self.sink
+                .error(
+                    "wrong_value",
+                    span,
+                    format!("`{}` is no address", of("url")),
+                )
+                .help("write https://…");
+        }
+        Some(Receiver {
+            url,
+            token: self.secret(&of("token")),
+            authority: self.optional(&of("authority")).map(PathBuf::from),
+            batch: usize::try_from(self.number(&of("batch"))).unwrap_or(1),
+            timeout: self.duration(&of("timeout")),
+        })
+    }
+
+    /// Nothing listens beyond loopback without authentication.
+    fn check_access(&mut self, config: &Config) {
+        if let Some(message) = faults_of_listening(config) {
+            let span = self.values.span("http.listen");
+            self.sink.error("open_to_all", span, message).help(
+                "configure [[http.tokens]] or http.tls.client_authority, or listen on 127.0.0.1",
+            );
+        }
+        if !config.listen.ip().is_loopback() && config.tls.is_none() {
+            let span = self.values.span("http.listen");
+            self.sink
+                .warning("no_tls", span, "audit logs and tokens travel in the clear")
+                .help("configure [http.tls], unless a proxy in front of it ends TLS");
+        }
+        let authority = config
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.client_authority.as_ref());
+        if !config.clients.is_empty() && authority.is_none() {
+            let span = self.values.span("http.clients[0].name");
+            self.sink
+                .error(
+                    "no_authority",
+                    span,
+                    "names of client certificates without their authority",
+                )
+                .help("configure http.tls.client_authority");
+        }
+    }
+
+    fn missing(&mut self, path: &str, why: &str) {
+        if self.values.is_faulty(path) {
+            return;
+        }
+        let example = find(path).map_or("", |field| field.example);
+        let name = path.rsplit('.').next().unwrap_or(path);
+        self.sink
+            .error(
+                "missing_field",
+                self.values.span(path),
+                format!("`{path}` is missing: {why}"),
+            )
+            .help(format!("add {name} = {example}"));
+    }
+
+    /// What was written, else the default of the table.
+    fn value(&self, path: &str) -> Option<Value> {
+        let written = self.values.get(path).cloned();
+        written.or_else(|| find(path).and_then(default_of))
+    }
+
+    fn optional(&self, path: &str) -> Option<String> {
+        match self.value(path) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn text(&self, path: &str) -> String {
+        self.optional(path).unwrap_or_default()
+    }
+
+    fn flag(&self, path: &str) -> bool {
+        self.value(path) == Some(Value::Flag(true))
+    }
+
+    fn number(&self, path: &str) -> i64 {
+        match self.value(path) {
+            Some(Value::Number(number)) => number,
+            _ => 0,
+        }
+    }
+
+    fn size(&self, path: &str) -> u64 {
+        match self.value(path) {
+            Some(Value::Size(bytes)) => bytes,
+            _ => 0,
+        }
+    }
+
+    fn duration(&self, path: &str) -> Duration {
+        match self.value(path) {
+            Some(Value::Duration(duration)) => duration,
+            _ => Duration::ZERO,
+        }
+    }
+
+    fn address(&self, path: &str) -> SocketAddr {
+        match self.value(path) {
+            Some(Value::Address(address)) => address,
+            _ => SocketAddr::from(([127, 0, 0, 1], 0)),
+        }
+    }
+
+    fn texts(&self, path: &str) -> Vec<String> {
+        match self.value(path) {
+            Some(Value::Texts(texts)) => texts,
+            _ => Vec::new(),
+        }
+    }
+
+    fn secret(&self, path: &str) -> Option<Secret> {
+        match self.value(path) {
+            Some(Value::Secret(secret)) => Some(secret),
+            _ => None,
+        }
+    }
+
+    fn networks(&mut self, path: &str) -> Vec<IpNet> {
+        let mut networks = Vec::new();
+        for text in self.texts(path) {
+            let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+            match text.parse().or_else(|_| address()) {
+                Ok(network) => networks.push(network),
+                Err(_) => {
+                    let span = self.values.span(path);
+                    self.sink
+                        .error(
+                            "wrong_value",
+                            span,
+                            format!("`{text}` is no address and no network"),
+                        )
+                        .help("write 10.0.0.0/8 or 10.0.0.1");
+                }
+            }
+        }
+        networks
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,134 @@
+//! From a request's body to the log.
+
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::spool::{Appender, BodyMeta, BodyWriter, Room, SourceKind};
+
+use super::limits::{DISCARDED_FACTOR, HttpLimits};
+
+/// What became of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ingested {
+    /// It is durable, as far as it was within the limit.
+    Durable {
+        /// Bytes that are.
+        bytes: u64,
+        /// Bytes that were left out.
+        left_out: u64,
+    },
+    /// Its sender should come again.
+    Busy(Busy),
+    /// It took too long.
+    TooSlow,
+    /// Its sender went away, or sent no valid HTTP.
+    Broken,
+    /// It went on far beyond the limit.
+    Endless,
+}
+
+/// Why a sender has to come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Busy {
+    /// Evaluation is too far behind.
+    Behind,
+    /// The disk is too full.
+    DiskFull,
+    /// All memory for bodies is taken.
+    Memory,
+    /// The log could not be written.
+    Log,
+}
+
+impl Busy {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Behind => "evaluation_behind",
+            Self::DiskFull => "disk_full",
+            Self::Memory => "memory",
+            Self::Log => "log_failed",
+        }
+    }
+}
+
+/// Whom a body is from.
+#[derive(Clone, Debug)]
+pub(super) struct Sender {
+    pub(super) source: SourceKind,
+    pub(super) cluster: String,
+    pub(super) origin: String,
+}
+
+/// Streams a body into the log and waits until it is durable.
+pub(super) async fn ingest(
+    body: Incoming,
+    sender: Sender,
+    log: &Appender,
+    limits: &HttpLimits,
+) -> Ingested {
+    match log.room() {
+        Room::Free => {}
+        Room::Behind => return Ingested::Busy(Busy::Behind),
+        Room::DiskFull => return Ingested::Busy(Busy::DiskFull),
+    }
+    let length = body.size_hint().exact();
+    let begun = timeout(limits.patience, log.begin(length)).await;
+    let Ok(Ok(writer)) = begun else {
+        return Ingested::Busy(Busy::Memory);
+    };
+    let until = Instant::now() + limits.body;
+    match timeout_at(until, stream(body, writer, limits)).await {
+        Err(_) => Ingested::TooSlow,
+        Ok(Err(ended)) => ended,
+        Ok(Ok((writer, left_out))) => store(writer, sender, left_out, limits.body).await,
+    }
+}
+
+/// Hands the body over piece by piece; what is beyond the limit is thrown away.
+async fn stream(
+    mut body: Incoming,
+    mut writer: BodyWriter,
+    limits: &HttpLimits,
+) -> Result<(BodyWriter, u64), Ingested> {
+    let mut left_out = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else {
+            return Err(Ingested::Broken);
+        };
+        let Ok(bytes) = frame.into_data() else {
+            continue;
+        };
+        let room = limits.body_bytes_max - writer.bytes();
+        let taken = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        left_out += (bytes.len() - taken) as u64;
+        if left_out > limits.body_bytes_max * DISCARDED_FACTOR {
+            return Err(Ingested::Endless);
+        }
+        if writer.push(&bytes[..taken]).await.is_err() {
+            return Err(Ingested::Busy(Busy::Log));
+        }
+    }
+    Ok((writer, left_out))
+}
+
+async fn store(writer: BodyWriter, sender: Sender, left_out: u64, patience: Duration) -> Ingested {
+    let bytes = writer.bytes();
+    let meta = BodyMeta {
+        source: sender.source,
+        cluster: sender.cluster,
+        origin: sender.origin,
+        left_out,
+        ..BodyMeta::default()
+    };
+    match timeout(patience, writer.finish(meta)).await {
+        Ok(Ok(_)) => Ingested::Durable { bytes, left_out },
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a body could not be stored; its sender will come again");
+            Ingested::Busy(Busy::Log)
+        }
+        Err(_) => Ingested::Busy(Busy::Log),
+    }
+}

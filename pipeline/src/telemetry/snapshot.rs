@@ -1,0 +1,217 @@
+//! What others know, read when the page is: the store's totals, the log, sinks, latencies.
+
+use std::fmt;
+use std::sync::Arc;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+use tokio::sync::watch;
+
+use crate::live::{Live, Told};
+use crate::spool::Appender;
+use crate::store::Store;
+
+use super::latency::{Latencies, Stage};
+
+const QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 1.0];
+
+pub(super) struct Snapshot {
+    log: Appender,
+    told: watch::Receiver<Told>,
+    store: Arc<Store>,
+    latencies: Arc<Latencies>,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Snapshot")
+    }
+}
+
+impl Snapshot {
+    pub(super) fn new(
+        log: Appender,
+        live: &Live,
+        store: Arc<Store>,
+        latencies: Arc<Latencies>,
+    ) -> Self {
+        let told = live.follow();
+        Self {
+            log,
+            told,
+            store,
+            latencies,
+        }
+    }
+
+    fn events(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let totals = self.told.borrow().progress.totals;
+        let mut events = page.encode_descriptor(
+            "events",
+            "Records of all bodies: received = evaluated + repeated + ignored + rejected",
+            None,
+            MetricType::Counter,
+        )?;
+        for (outcome, count) in [
+            ("received", totals.received),
+            ("evaluated", totals.evaluated),
+            ("repeated", totals.repeated),
+            ("ignored", totals.ignored),
+            ("rejected", totals.rejected),
+        ] {
+            counter(&mut events, &[("outcome", outcome)], count)?;
+        }
+        let mut bodies = page.encode_descriptor(
+            "bodies_evaluated",
+            "Bodies that were evaluated",
+            None,
+            MetricType::Counter,
+        )?;
+        counter(&mut bodies, &[], totals.bodies)?;
+        let help = "Bytes of the log that could not be read any more";
+        let unit = Some(&Unit::Bytes);
+        let mut damaged = page.encode_descriptor("log_damaged", help, unit, MetricType::Counter)?;
+        counter(&mut damaged, &[], totals.damaged_bytes)
+    }
+
+    fn run(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let told = self.told.borrow().clone();
+        let mut rejected = page.encode_descriptor(
+            "events_rejected",
+            "Records that could not be read since the start, by reason",
+            None,
+            MetricType::Counter,
+        )?;
+        for (reason, count) in &told.account.rejected {
+            counter(&mut rejected, &[("reason", reason)], *count)?;
+        }
+        let mut alerts = page.encode_descriptor(
+            "alerts",
+            "Alert records raised since the start, by rule and level",
+            None,
+            MetricType::Counter,
+        )?;
+        for ((rule, level), count) in told.alerts.iter() {
+            counter(&mut alerts, &[("rule", rule), ("level", level)], *count)?;
+        }
+        let help = "Commits since the start, by result";
+        let mut commits = page.encode_descriptor("commits", help, None, MetricType::Counter)?;
+        counter(&mut commits, &[("result", "ok")], told.commits)?;
+        counter(&mut commits, &[("result", "failed")], told.failed_commits)?;
+        let unit = Some(&Unit::Seconds);
+        let help = "Where time stands: of the log, and of the newest event";
+        let mut time = page.encode_descriptor("watermark", help, unit, MetricType::Gauge)?;
+        gauge(
+            &mut time,
+            &[("of", "log")],
+            told.progress.now_us as f64 / 1e6,
+        )?;
+        let newest = told.account.last_us.unwrap_or(0) as f64 / 1e6;
+        gauge(&mut time, &[("of", "events")], newest)
+    }
+
+    fn log(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let unit = Some(&Unit::Bytes);
+        let help = "Bytes of the log: not evaluated yet, kept in all, and in memory before they are written";
+        let mut log = page.encode_descriptor("log", help, unit, MetricType::Gauge)?;
+        gauge(
+            &mut log,
+            &[("state", "waiting")],
+            self.log.waiting_bytes() as f64,
+        )?;
+        gauge(&mut log, &[("state", "kept")], self.log.kept_bytes() as f64)?;
+        gauge(
+            &mut log,
+            &[("state", "in_memory")],
+            self.log.in_flight_bytes() as f64,
+        )?;
+        let mut free = page.encode_descriptor(
+            "disk_free",
+            "Bytes left on the disk",
+            unit,
+            MetricType::Gauge,
+        )?;
+        gauge(&mut free, &[], self.log.free_bytes() as f64)?;
+        let (syncs, faults) = self.log.syncs();
+        let help = "Syncs of the log, and writes or syncs that failed";
+        let mut count = page.encode_descriptor("log_syncs", help, None, MetricType::Counter)?;
+        counter(&mut count, &[("result", "all")], syncs)?;
+        counter(&mut count, &[("result", "failed")], faults)
+    }
+
+    fn sinks(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Ok((next, cursors)) = self.store.outbox_state() else {
+            return Ok(());
+        };
+        let raised = self.told.borrow().progress.totals.raised;
+        let help = "Alert records: raised in all, and by sink delivered, dead and in flight";
+        let mut records = page.encode_descriptor("alert_records", help, None, MetricType::Gauge)?;
+        gauge(
+            &mut records,
+            &[("sink", "store"), ("state", "raised")],
+            raised as f64,
+        )?;
+        for (sink, cursor) in &cursors {
+            let waiting = next.saturating_sub(cursor.next);
+            for (state, count) in [
+                ("delivered", cursor.delivered),
+                ("dead", cursor.dead),
+                ("in_flight", waiting),
+            ] {
+                gauge(
+                    &mut records,
+                    &[("sink", sink), ("state", state)],
+                    count as f64,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn times(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        for took_us in self.log.take_sync_times() {
+            self.latencies.record_us(Stage::Sync, took_us);
+        }
+        let unit = Some(&Unit::Seconds);
+        let help = "How long stages took during the last minute or two, by quantile";
+        let mut times = page.encode_descriptor("stage_latency", help, unit, MetricType::Gauge)?;
+        for stage in Stage::ALL {
+            let Some(found) = self.latencies.quantiles(stage, &QUANTILES) else {
+                continue;
+            };
+            for (quantile, seconds) in QUANTILES.iter().zip(found) {
+                let quantile = quantile.to_string();
+                gauge(
+                    &mut times,
+                    &[("stage", stage.as_str()), ("quantile", &quantile)],
+                    seconds,
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut page: DescriptorEncoder<'_>) -> fmt::Result {
+        self.events(&mut page)?;
+        self.run(&mut page)?;
+        self.log(&mut page)?;
+        self.sinks(&mut page)?;
+        self.times(&mut page)
+    }
+}
+
+fn counter(metric: &mut MetricEncoder<'_>, labels: &[(&str, &str)], value: u64) -> fmt::Result {
+    let one = metric.encode_family(&labels)?;
+    ConstCounter::new(value).encode(one)
+}
+
+fn gauge(metric: &mut MetricEncoder<'_>, labels: &[(&str, &str)], value: f64) -> fmt::Result {
+    let one = metric.encode_family(&labels)?;
+    ConstGauge::new(value).encode(one)
+}
