@@ -8,6 +8,7 @@
 //! `copytruncate`: it is read from its beginning. What was rotated away *and* compressed or removed while nobody read is lost to
 //! us, and said.
 
+use std::cmp::Reverse;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -270,8 +271,12 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 struct Sibling {
     path: PathBuf,
     inode: u64,
-    changed: (i64, i64),
+    order: Order,
 }
+
+/// By the time of the last write. Clocks of file systems tick slowly: of two with one time, the one that has the name now is
+/// the newer; `audit.log.2` is older than `audit.log.1`, and names with times sort by themselves.
+type Order = ((i64, i64), bool, Reverse<u64>, String);
 
 /// Files beside the followed one that were rotated away from it, oldest first: names that begin alike (`audit.log.1`,
 /// `audit-2026-11-21T10-00-00.000.log`), not compressed.
@@ -293,13 +298,19 @@ fn siblings(path: &Path) -> io::Result<Vec<Sibling>> {
             .any(|end| name.ends_with(end));
         let metadata = entry.metadata()?;
         if metadata.is_file() && name.starts_with(&stem) && !packed {
+            let changed = (metadata.mtime(), metadata.mtime_nsec());
+            let number = name
+                .rsplit('.')
+                .next()
+                .and_then(|number| number.parse().ok());
+            let is_current = Some(name.as_str()) == path.file_name().and_then(|name| name.to_str());
             found.push(Sibling {
                 path: entry.path(),
                 inode: metadata.ino(),
-                changed: (metadata.mtime(), metadata.mtime_nsec()),
+                order: (changed, is_current, Reverse(number.unwrap_or(0)), name),
             });
         }
     }
-    found.sort_by_key(|sibling| sibling.changed);
+    found.sort_by(|a, b| a.order.cmp(&b.order));
     Ok(found)
 }
