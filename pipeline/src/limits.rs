@@ -54,3 +54,6 @@ pub const ACT_KEPT_US: i64 = 24 * 3_600_000_000;
 
 /// Acts in memory; beyond it those of quiet families are read again when needed. One takes some kilobytes: its first event.
 pub const ACTS_CACHED_MAX: usize = 10_000;
+
+/// Bytes of memory that matches may hold before they are committed, live. A body of 64 MiB may match in every event.
+pub const COMMIT_BYTES_MAX: usize = 16 << 20;

@@ -12,7 +12,7 @@ use crate::decode::{Item, Rejected};
 use crate::enrich::Enricher;
 use crate::hex::hex;
 use crate::judge::{Judge, RowHits};
-use crate::limits::{ACT_KEPT_US, HELD_BYTES_MAX};
+use crate::limits::{ACT_KEPT_US, COMMIT_BYTES_MAX};
 use crate::merge::Merger;
 use crate::source::tail::Checkpoint;
 use crate::spool::{Appender, Entry, Log, Position, Reader, StoredBody};
@@ -62,6 +62,10 @@ pub struct Evaluator {
     alerts: BTreeMap<(String, String), u64>,
     next_timer_us: Option<i64>,
     tidied_us: i64,
+    /// Items of the next body that were evaluated before the last run ended.
+    skip: u64,
+    /// A commit was given up because the process is to end.
+    gave_up: bool,
 }
 
 /// What the next commit will hold.
@@ -77,6 +81,8 @@ struct Held {
     /// When the position first moved, and where to, and the time there.
     moved: Option<Instant>,
     position: Position,
+    /// Items of the body there that are in this.
+    items: u64,
     now_us: i64,
     bodies: u64,
     damaged_bytes: u64,
@@ -89,6 +95,13 @@ struct HeldHit {
     time: Option<i64>,
     input: Arc<str>,
     now_us: i64,
+}
+
+/// What a set of rules is evaluated with.
+struct Work<'c> {
+    judge: Judge<'c>,
+    ledger: Ledger,
+    catalog: &'c Catalog,
 }
 
 enum Ended {
@@ -123,6 +136,8 @@ impl Evaluator {
             // Looked up with the first commit.
             next_timer_us: Some(i64::MIN),
             tidied_us: committed.now_us,
+            skip: committed.items,
+            gave_up: false,
             committed,
             held,
             store,
@@ -160,74 +175,94 @@ impl Evaluator {
     /// Evaluates with one set of rules.
     fn session(&mut self, catalog: &Arc<Catalog>) -> io::Result<Ended> {
         let options = &self.options.pipeline;
-        let mut judge = Judge::new(&catalog.set, options, self.merger.fingerprints());
-        let mut ledger = Ledger::new(options.window_us, catalog.traits());
+        let mut work = Work {
+            judge: Judge::new(&catalog.set, options, self.merger.fingerprints()),
+            ledger: Ledger::new(options.window_us, catalog.traits()),
+            catalog,
+        };
         loop {
             if self.live.is_stopping() {
-                self.commit(&mut ledger, catalog);
+                self.commit(&mut work);
                 return Ok(Ended::Stop);
             }
             if !Arc::ptr_eq(&self.live.rules(), catalog) {
-                self.commit(&mut ledger, catalog);
+                self.commit(&mut work);
                 return Ok(Ended::Rules);
             }
             let drained = match self.reader.next()? {
                 Some(entry) => {
-                    self.take(entry, &mut judge);
+                    self.take(entry, &mut work);
                     false
                 }
                 None => true,
             };
+            if self.gave_up {
+                return Ok(Ended::Stop);
+            }
             if self.is_due(drained) {
-                self.commit(&mut ledger, catalog);
+                self.commit(&mut work);
             } else if drained {
                 self.idle();
             }
         }
     }
 
-    fn take(&mut self, entry: Entry, judge: &mut Judge<'_>) {
+    fn take(&mut self, entry: Entry, work: &mut Work<'_>) {
         match entry {
-            Entry::Body(body) => self.evaluate(&body, judge),
+            Entry::Body(body) => self.evaluate(&body, work),
             Entry::Tick(now_us) => self.held.now_us = self.held.now_us.max(now_us),
             Entry::Damaged { from, to } => {
                 tracing::error!(%from, %to, "the log is damaged: what it held there is lost");
                 self.held.damaged_bytes += to.0 - from.0;
             }
         }
-        self.held.position = self.reader.position();
-        self.held.moved.get_or_insert_with(Instant::now);
+        if !self.gave_up {
+            self.held.position = self.reader.position();
+            self.held.items = 0;
+            self.held.moved.get_or_insert_with(Instant::now);
+        }
     }
 
-    fn evaluate(&mut self, body: &StoredBody, judge: &mut Judge<'_>) {
+    /// Evaluates a body. If much is found in it, it is committed in parts, each with the number of items that are done.
+    fn evaluate(&mut self, body: &StoredBody, work: &mut Work<'_>) {
         let meta = &body.meta;
+        self.held.now_us = self.held.now_us.max(meta.received_us);
+        let origin = format!("{} {}/{}", meta.source.as_str(), meta.cluster, meta.origin);
+        let input: Arc<str> = format!("{origin} at {}", body.position).into();
+        let skip = std::mem::take(&mut self.skip);
+        let mut items = 0;
+        let ended = decode(body, &mut |item| {
+            items += 1;
+            if items <= skip || self.gave_up {
+                return;
+            }
+            if let Item::Rejected(rejected) = item {
+                self.held.bury(letter(rejected, body, &origin));
+            }
+            if work.judge.accept(item) {
+                self.held
+                    .absorb(work.judge.take(), &mut self.merger, &input);
+                self.held.items = items;
+                if self.is_due(false) {
+                    self.commit(work);
+                }
+            }
+        });
+        match ended {
+            Ok(skipped) => work.judge.note_skipped(skipped),
+            Err(error) => {
+                tracing::error!(position = %body.position, %error, "a body cannot be read to its end");
+                self.held.damaged_bytes += meta.bytes;
+            }
+        }
         let held = &mut self.held;
+        held.absorb(work.judge.take(), &mut self.merger, &input);
         held.bodies += 1;
-        held.now_us = held.now_us.max(meta.received_us);
         held.received_us.push(meta.received_us);
         if let Some(checkpoint) = Checkpoint::parse(meta.checkpoint.as_deref()) {
             held.checkpoints
                 .insert(checkpoint.note(), checkpoint.to_text());
         }
-        let origin = format!("{} {}/{}", meta.source.as_str(), meta.cluster, meta.origin);
-        let input: Arc<str> = format!("{origin} at {}", body.position).into();
-        let merger = &mut self.merger;
-        let ended = decode(body, &mut |item| {
-            if let Item::Rejected(rejected) = item {
-                held.bury(letter(rejected, body, &origin));
-            }
-            if judge.accept(item) {
-                held.absorb(judge.take(), merger, &input);
-            }
-        });
-        match ended {
-            Ok(skipped) => judge.note_skipped(skipped),
-            Err(error) => {
-                tracing::error!(position = %body.position, %error, "a body cannot be read to its end");
-                held.damaged_bytes += meta.bytes;
-            }
-        }
-        held.absorb(judge.take(), merger, &input);
         if meta.left_out > 0 {
             held.bury(left_out(body, &origin));
         }
@@ -239,7 +274,9 @@ impl Evaluator {
         let timer = self.next_timer_us.is_some_and(|due| due <= held.now_us);
         if timer || held.since.is_some() {
             let waited = held.since.map_or(Duration::ZERO, |since| since.elapsed());
-            return drained || waited >= self.options.commit_every || held.bytes >= HELD_BYTES_MAX;
+            return drained
+                || waited >= self.options.commit_every
+                || held.bytes >= COMMIT_BYTES_MAX;
         }
         let moved = held
             .moved
@@ -260,13 +297,13 @@ impl Evaluator {
     }
 
     /// Commits what is held; tries again until that succeeds, or the process is to end.
-    fn commit(&mut self, ledger: &mut Ledger, catalog: &Catalog) {
+    fn commit(&mut self, work: &mut Work<'_>) {
         let mut pause = Duration::from_millis(100);
         loop {
-            match self.try_commit(ledger, catalog) {
+            match self.try_commit(work) {
                 Ok(()) => break,
                 Err(error) => {
-                    ledger.roll_back();
+                    work.ledger.roll_back();
                     tracing::error!(%error, "cannot commit; will try again");
                     self.told.failed_commits += 1;
                     self.told.fault = Some(error.to_string());
@@ -275,6 +312,7 @@ impl Evaluator {
             }
             if self.live.is_stopping() {
                 // It is in the log, and will be evaluated again.
+                self.gave_up = true;
                 return;
             }
             std::thread::sleep(pause);
@@ -284,7 +322,7 @@ impl Evaluator {
         self.live.told.send_replace(self.told.clone());
     }
 
-    fn try_commit(&mut self, ledger: &mut Ledger, catalog: &Catalog) -> Result<(), StoreError> {
+    fn try_commit(&mut self, work: &mut Work<'_>) -> Result<(), StoreError> {
         let mut step = self.store.begin()?;
         let now_us = self.held.now_us;
         for held in &self.held.hits {
@@ -297,16 +335,16 @@ impl Evaluator {
                     input: &held.input,
                     offset: held.hits.offset,
                 };
-                ledger.add(&hit, held.now_us, &mut step)?;
+                work.ledger.add(&hit, held.now_us, &mut step)?;
             }
         }
         let enricher = Enricher {
-            catalog,
+            catalog: work.catalog,
             settings: self.options.pipeline.settings.clone(),
             automation: &self.options.pipeline.automation,
         };
         let mut raised = Vec::new();
-        for change in ledger.settle(now_us, &mut step)? {
+        for change in work.ledger.settle(now_us, &mut step)? {
             let uid = change.uid;
             let previous = step.finding(&uid)?;
             let forms = self.options.forms;
@@ -347,6 +385,7 @@ impl Evaluator {
         let (before, account) = (&self.before, self.merger.account());
         Progress {
             position: self.held.position,
+            items: self.held.items,
             now_us: self.held.now_us,
             totals: Totals {
                 bodies: self.committed.totals.bodies + self.held.bodies,
@@ -411,6 +450,7 @@ impl Held {
     fn from(progress: &Progress) -> Self {
         Self {
             position: progress.position,
+            items: progress.items,
             now_us: progress.now_us,
             ..Self::default()
         }

@@ -288,6 +288,51 @@ fn a_body_that_is_no_audit_log_is_a_dead_letter() {
     instance.stop();
 }
 
+/// A body that matches in every event is committed in parts, and goes on where it was when the power was cut.
+#[test]
+fn a_large_body_is_committed_in_parts_and_counts_once() {
+    let events = events();
+    let mut body = Vec::new();
+    // Each part is larger than what is judged at once.
+    for copy in 0..12 {
+        for event in &events {
+            let text = String::from_utf8(event.clone()).unwrap();
+            body.extend(
+                text.replace("\"auditID\":\"", &format!("\"auditID\":\"{copy}-"))
+                    .bytes(),
+            );
+            body.push(b'\n');
+        }
+    }
+    let mut random = Random(7);
+    let mut disk = SimulatedDisk::new();
+    let instance = Instance::start(&disk);
+    assert!(instance.post(&body));
+    let within = Instant::now() + Duration::from_secs(20);
+    while instance.store.progress().unwrap().items == 0 {
+        assert!(
+            Instant::now() < within,
+            "the body is never committed in parts"
+        );
+        std::thread::yield_now();
+    }
+    disk = disk.crashed(&mut || random.next());
+    instance.stop();
+    let instance = Instance::start(&disk);
+    for _ in 0..3 {
+        instance.pass(120);
+    }
+    assert_eq!(instance.live.totals().evaluated, 12 * events.len() as u64);
+    assert_eq!(instance.live.totals().bodies, 1);
+    let lines: Vec<Vec<u8>> = body
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(<[u8]>::to_vec)
+        .collect();
+    assert_eq!(last_words(&instance.records()), replayed(&lines));
+    instance.stop();
+}
+
 /// What a sink with a cursor of its own has seen: it commits the cursor with what it took, as a file sink does.
 #[derive(Default)]
 struct Seen {

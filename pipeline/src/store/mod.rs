@@ -77,6 +77,8 @@ impl<E: Into<redb::Error>> From<E> for StoreError {
 pub struct Progress {
     /// All before it was evaluated.
     pub position: Position,
+    /// Of the body there so many items were, too.
+    pub items: u64,
     /// The time of the log there, microseconds since 1970 UTC.
     pub now_us: i64,
     /// Counts of all records ever.
@@ -165,6 +167,7 @@ impl Store {
         };
         Ok(Progress {
             position: Position(parse(get("position")?)?.unwrap_or(0)),
+            items: parse(get("items")?)?.unwrap_or(0),
             now_us: parse(get("now_us")?)?.unwrap_or(0),
             totals: parse(get("totals")?)?.unwrap_or_default(),
         })
@@ -189,6 +192,7 @@ impl Step {
     /// If the store has failed.
     pub fn set_progress(&self, progress: &Progress) -> Result<(), StoreError> {
         self.set_meta("position", &progress.position.0)?;
+        self.set_meta("items", &progress.items)?;
         self.set_meta("now_us", &progress.now_us)?;
         self.set_meta("totals", &progress.totals)
     }
