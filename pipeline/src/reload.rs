@@ -22,7 +22,7 @@ use crate::telemetry::Telemetry;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How often Google's keys are asked for; they change every day or two.
-const KEYS_EVERY: Duration = Duration::from_secs(3600);
+const KEYS_EVERY: Duration = Duration::from_hours(1);
 
 /// How soon after that failed.
 const KEYS_AGAIN: Duration = Duration::from_secs(30);

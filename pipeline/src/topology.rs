@@ -130,7 +130,7 @@ impl Instance {
         let store = Arc::new(Store::open(&disk("store")?)?);
         let position = store.progress()?.position;
         let (log, recovered) =
-            Log::open(disk("log")?, config.log, position, clock.clone()).map_err(folder)?;
+            Log::open(&disk("log")?, config.log, position, clock.clone()).map_err(folder)?;
         if recovered.torn_bytes > 0 {
             let bytes = recovered.torn_bytes;
             tracing::info!(
@@ -387,7 +387,7 @@ fn checkpoint(
     let stored = store.note(&wanted.note())?;
     let mut last = Checkpoint::parse(stored.as_deref());
     let mut reader = log.reader(position);
-    while let Some(entry) = reader.next().map_err(StartError::System)? {
+    while let Some(entry) = reader.next_entry().map_err(StartError::System)? {
         if let Entry::Body(body) = entry
             && let Some(found) = Checkpoint::parse(body.meta.checkpoint.as_deref())
             && found.path == path

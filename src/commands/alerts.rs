@@ -149,13 +149,11 @@ fn export(arguments: &FilterArgs, format: ExportFormat, data: &DataArgs) -> anyh
         failed = writeln!(out, "{line}").err();
         failed.is_none()
     })?;
-    match failed {
-        Some(error) => Err(error.into()),
-        None => {
-            out.flush()?;
-            Ok(asked.map_or(Exit::Config, |()| Exit::Success))
-        }
+    if let Some(error) = failed {
+        return Err(error.into());
     }
+    out.flush()?;
+    Ok(asked.map_or(Exit::Config, |()| Exit::Success))
 }
 
 fn letters(

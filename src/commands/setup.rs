@@ -111,7 +111,7 @@ fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     let now = std::time::SystemTime::now();
-    let day = std::time::Duration::from_secs(86_400);
+    let day = std::time::Duration::from_hours(24);
     // Clocks differ: valid since yesterday.
     params.not_before = (now - day).into();
     params.not_after = (now + day * DAYS).into();

@@ -37,11 +37,16 @@ impl Serving {
     }
 
     pub(crate) fn with(data: &Path, arguments: &[&str]) -> Self {
+        Self::at(data, "127.0.0.1:0", arguments)
+    }
+
+    /// Starts at an address.
+    pub(crate) fn at(data: &Path, listen: &str, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidewatch"));
         command
             .arg("serve")
             .args(arguments)
-            .args(["--listen", "127.0.0.1:0", "--data-dir"])
+            .args(["--listen", listen, "--data-dir"])
             .arg(data)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -587,19 +587,15 @@ impl Resolver<'_> {
         let mut networks = Vec::new();
         for text in self.texts(path) {
             let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
-            match text.parse().or_else(|_| address()) {
-                Ok(network) => networks.push(network),
-                Err(_) => {
-                    let span = self.values.span(path);
-                    self.sink
-                        .error(
-                            "wrong_value",
-                            span,
-                            format!("`{text}` is no address and no network"),
-                        )
-                        .help("write 10.0.0.0/8 or 10.0.0.1");
-                }
+            if let Ok(network) = text.parse().or_else(|_| address()) {
+                networks.push(network);
+                continue;
             }
+            let span = self.values.span(path);
+            let message = format!("`{text}` is no address and no network");
+            self.sink
+                .error("wrong_value", span, message)
+                .help("write 10.0.0.0/8 or 10.0.0.1");
         }
         networks
     }

@@ -38,7 +38,7 @@ pub(super) enum Value {
 /// All values that were written, by path.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
-    values: BTreeMap<String, (Value, Range<usize>)>,
+    written: BTreeMap<String, (Value, Range<usize>)>,
     /// Where each table stands.
     tables: BTreeMap<String, Range<usize>>,
     /// Fields whose values could not be used, and of which that was said.
@@ -105,7 +105,7 @@ impl Values {
     ) {
         if let Some(field) = find(path) {
             match parse(field, value.get_ref()) {
-                Ok(parsed) => drop(self.values.insert(path.to_owned(), (parsed, value.span()))),
+                Ok(parsed) => drop(self.written.insert(path.to_owned(), (parsed, value.span()))),
                 Err(help) => {
                     self.faulty.insert(path.to_owned());
                     sink.error(
@@ -147,7 +147,7 @@ impl Values {
     }
 
     pub(super) fn get(&self, path: &str) -> Option<&Value> {
-        self.values.get(path).map(|(value, _)| value)
+        self.written.get(path).map(|(value, _)| value)
     }
 
     /// Whether a field was written, though wrongly.
@@ -157,7 +157,7 @@ impl Values {
 
     /// Where a value, or else its table, stands.
     pub(super) fn span(&self, path: &str) -> Range<usize> {
-        let value = self.values.get(path).map(|(_, span)| span.clone());
+        let value = self.written.get(path).map(|(_, span)| span.clone());
         let table = || {
             let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
             self.tables

@@ -159,7 +159,7 @@ impl Family {
                     continue;
                 }
                 if now_us < told.at_us + UPDATE_WAIT_US {
-                    due_us = earlier(due_us, told.at_us + UPDATE_WAIT_US);
+                    note_earlier(&mut due_us, told.at_us + UPDATE_WAIT_US);
                     continue;
                 }
             }
@@ -190,7 +190,7 @@ impl Family {
         for pending in self.pending.values() {
             let until = pending.since_us + OUTCOME_WAIT_US;
             if pending.waiting.stage == Stage::Received && now_us < until {
-                due_us = earlier(due_us, until);
+                note_earlier(&mut due_us, until);
                 continue;
             }
             let Waiting { key, act, .. } = pending.waiting.clone();
@@ -208,7 +208,7 @@ impl Family {
             };
             let until = entry.since_us + OWNER_WAIT_US;
             if key.actor.is_none() && now_us < until && entry.told.is_none() {
-                due_us = earlier(due_us, until);
+                note_earlier(&mut due_us, until);
                 continue;
             }
             findings.insert(uid, act.into_finding(&key, &entry.rule, follow_ups));
@@ -261,8 +261,8 @@ impl Entry {
     }
 }
 
-fn earlier(due_us: Option<i64>, other_us: i64) -> Option<i64> {
-    Some(due_us.map_or(other_us, |due_us| due_us.min(other_us)))
+fn note_earlier(due_us: &mut Option<i64>, other_us: i64) {
+    *due_us = Some(due_us.map_or(other_us, |due_us| due_us.min(other_us)));
 }
 
 /// Changes with all that an alert says of a finding beyond its first event.

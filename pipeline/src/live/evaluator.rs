@@ -189,7 +189,7 @@ impl Evaluator {
                 self.commit(&mut work);
                 return Ok(Ended::Rules);
             }
-            let drained = match self.reader.next()? {
+            let drained = match self.reader.next_entry()? {
                 Some(entry) => {
                     self.take(entry, &mut work);
                     false
@@ -426,7 +426,7 @@ impl Evaluator {
         let oldest_us = self.committed.now_us - REMEMBERED_US;
         let mut reader = self.log.reader(self.log.recent(until, REMEMBERED_BYTES));
         while reader.position() < until {
-            let Some(entry) = reader.next()? else {
+            let Some(entry) = reader.next_entry()? else {
                 break;
             };
             let Entry::Body(body) = entry else {

@@ -91,7 +91,7 @@ impl Instance {
             Clock::from_fn(move || time.load(Ordering::Relaxed))
         };
         let position = store.progress().unwrap().position;
-        let (log, _) = Log::open(disk, LogOptions::default(), position, clock.clone()).unwrap();
+        let (log, _) = Log::open(&disk, LogOptions::default(), position, clock.clone()).unwrap();
         let log = Arc::new(log);
         let live = Live::new(catalog());
         let options = LiveOptions {

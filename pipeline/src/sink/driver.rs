@@ -221,7 +221,7 @@ impl Driver {
             let excess =
                 usize::try_from(next - cursor.next - self.config.queue).unwrap_or(BURIED_MAX);
             let excess = &outgoing[..outgoing.len().min(excess)];
-            return self.give_up(cursor, excess, "queue_full").map(|()| true);
+            return self.give_up(&cursor, excess, "queue_full").map(|()| true);
         }
         let outgoing = store
             .outgoing(cursor.next, self.deliver.batch())
@@ -235,22 +235,22 @@ impl Driver {
             .cloned()
             .collect();
         if wanted.is_empty() {
-            return self.pass(cursor, &outgoing, 0).map(|()| true);
+            return self.pass(&cursor, &outgoing, 0).map(|()| true);
         }
         let begun = Instant::now();
         match self.deliver.deliver(&wanted) {
             Delivery::Delivered => {
                 self.pause = PAUSE_MIN;
                 self.note("ok", begun);
-                self.pass(cursor, &outgoing, wanted.len())?;
+                self.pass(&cursor, &outgoing, wanted.len())?;
             }
             Delivery::Later(reason, wait) => {
                 self.note("retried", begun);
-                self.later(cursor, &wanted, &reason, wait)?;
+                self.later(&cursor, &wanted, &reason, wait)?;
             }
             Delivery::Refused(reason) => {
                 self.note("refused", begun);
-                self.refused(cursor, &outgoing, &wanted, &reason)?;
+                self.refused(&cursor, &outgoing, &wanted, &reason)?;
             }
         }
         Ok(true)
@@ -274,7 +274,7 @@ impl Driver {
     /// Moves the cursor behind records.
     fn pass(
         &mut self,
-        cursor: Cursor,
+        cursor: &Cursor,
         passed: &[Outgoing],
         delivered: usize,
     ) -> Result<(), String> {
@@ -285,7 +285,7 @@ impl Driver {
             next: last.number + 1,
             delivered: cursor.delivered + delivered as u64,
             place: self.deliver.place(),
-            ..cursor
+            ..cursor.clone()
         };
         self.set_cursor(&moved, &[])?;
         if self.deliver.committed() {
@@ -298,7 +298,7 @@ impl Driver {
     /// Waits, unless a record is so old that it is given up.
     fn later(
         &mut self,
-        cursor: Cursor,
+        cursor: &Cursor,
         wanted: &[Outgoing],
         reason: &str,
         wait: Option<Duration>,
@@ -322,7 +322,7 @@ impl Driver {
     /// A batch that was refused is sent record by record, so that only the one that is meant is given up.
     fn refused(
         &mut self,
-        cursor: Cursor,
+        cursor: &Cursor,
         outgoing: &[Outgoing],
         wanted: &[Outgoing],
         reason: &str,
@@ -350,7 +350,7 @@ impl Driver {
     /// Puts records among the dead letters and goes on behind them.
     fn give_up(
         &mut self,
-        cursor: Cursor,
+        cursor: &Cursor,
         given_up: &[Outgoing],
         reason: &str,
     ) -> Result<(), String> {
@@ -369,7 +369,7 @@ impl Driver {
             next: last.number + 1,
             dead: cursor.dead + letters.len() as u64,
             place: self.deliver.place(),
-            ..cursor
+            ..cursor.clone()
         };
         self.set_cursor(&moved, &letters)
     }

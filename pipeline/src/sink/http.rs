@@ -34,7 +34,7 @@ pub(super) enum Form {
 }
 
 /// The longest that we wait because a receiver asks for it.
-const WAIT_MAX: Duration = Duration::from_secs(300);
+const WAIT_MAX: Duration = Duration::from_mins(5);
 
 /// Characters of a refusal that are kept.
 const REASON_CHARS_MAX: usize = 300;

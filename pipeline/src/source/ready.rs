@@ -27,7 +27,7 @@ impl Ready {
         match self.log.room() {
             Room::Free => {}
             Room::Behind => {
-                faults.push("the log is full of bodies that are not evaluated yet".to_owned())
+                faults.push("the log is full of bodies that are not evaluated yet".to_owned());
             }
             Room::DiskFull => faults.push("the disk is full".to_owned()),
         }

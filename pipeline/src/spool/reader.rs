@@ -61,7 +61,7 @@ impl Reader {
     ///
     /// # Errors
     /// If a file cannot be read. Damaged content is no error but an [`Entry::Damaged`].
-    pub fn next(&mut self) -> io::Result<Option<Entry>> {
+    pub fn next_entry(&mut self) -> io::Result<Option<Entry>> {
         loop {
             let limit = self.segments.synced();
             if self.at >= limit {

@@ -22,7 +22,7 @@ pub struct Recovered {
 
 /// Opens what is there. `evaluated` is a position that was synced for sure: it comes out of the store.
 pub(crate) fn recover(
-    disk: Arc<dyn Disk>,
+    disk: &Arc<dyn Disk>,
     evaluated: Position,
 ) -> io::Result<(Segments, Recovered)> {
     let segments = Segments::new(disk.clone());

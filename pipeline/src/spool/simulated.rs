@@ -243,7 +243,8 @@ impl DiskFile for SimulatedFile {
             return Err(io::Error::other("simulated fault"));
         }
         if !content.forgotten {
-            content.durable = content.bytes.clone();
+            let Content { bytes, durable, .. } = &mut *content;
+            durable.clone_from(bytes);
             content.lengths.clear();
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 
-use super::disk::{Disk as _, Folder};
+use super::disk::{Disk, Folder};
 use super::simulated::{Faults, SimulatedDisk};
 use super::*;
 
@@ -48,7 +48,7 @@ fn body(number: u64, length: usize) -> Vec<u8> {
 
 fn open(disk: &SimulatedDisk, evaluated: Position) -> (Log, Recovered) {
     Log::open(
-        Arc::new(disk.clone()),
+        &(Arc::new(disk.clone()) as Arc<dyn Disk>),
         LogOptions::default(),
         evaluated,
         Clock::wall(),
@@ -64,11 +64,13 @@ fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
+type Bodies = Vec<(String, Vec<u8>)>;
+
 /// All bodies by their origins, in the order of the log; damage by its place.
-fn read_all(log: &Log, from: Position) -> (Vec<(String, Vec<u8>)>, Vec<(Position, Position)>) {
+fn read_all(log: &Log, from: Position) -> (Bodies, Vec<(Position, Position)>) {
     let mut reader = log.reader(from);
     let (mut bodies, mut damage) = (Vec::new(), Vec::new());
-    while let Some(entry) = reader.next().unwrap() {
+    while let Some(entry) = reader.next_entry().unwrap() {
         match entry {
             Entry::Body(stored) => {
                 let mut bytes = Vec::new();
@@ -88,8 +90,8 @@ fn bodies_of_all_sizes_come_back_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let sizes = [0, 1, 500, 1 << 20, (1 << 20) + 1, 5 << 20];
     let open = || {
-        let disk = Arc::new(Folder::open(&folder.path().join("log")).unwrap());
-        Log::open(disk, LogOptions::default(), Position(0), Clock::wall()).unwrap()
+        let disk: Arc<dyn Disk> = Arc::new(Folder::open(&folder.path().join("log")).unwrap());
+        Log::open(&disk, LogOptions::default(), Position(0), Clock::wall()).unwrap()
     };
     let (log, _) = open();
     let appender = log.appender();
@@ -153,7 +155,7 @@ fn many_slow_senders_share_the_memory_without_waiting_for_each_other_for_ever() 
             })
             .collect();
         for sender in senders {
-            let within = Duration::from_secs(60);
+            let within = Duration::from_mins(1);
             tokio::time::timeout(within, sender).await.unwrap().unwrap();
         }
     });
@@ -252,7 +254,8 @@ fn evaluated_files_are_removed_and_others_are_not() {
         quota_bytes: 200 << 20,
         ..LogOptions::default()
     };
-    let (log, _) = Log::open(Arc::new(disk.clone()), options, Position(0), Clock::wall()).unwrap();
+    let shared: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (log, _) = Log::open(&shared, options, Position(0), Clock::wall()).unwrap();
     let appender = log.appender();
     let write = |count: u64| {
         runtime().block_on(async {
@@ -268,7 +271,7 @@ fn evaluated_files_are_removed_and_others_are_not() {
     assert_eq!(disk.names().unwrap().len(), 3, "nothing was evaluated yet");
     assert_eq!(appender.room(), Room::Behind);
     let mut reader = log.reader(Position(0));
-    while reader.next().unwrap().is_some() {}
+    while reader.next_entry().unwrap().is_some() {}
     log.release(reader.position());
     assert_eq!(appender.room(), Room::Free);
     write(5);

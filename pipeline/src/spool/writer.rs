@@ -122,7 +122,7 @@ impl Log {
     /// # Errors
     /// If the folder's files cannot be read.
     pub fn open(
-        disk: Arc<dyn Disk>,
+        disk: &Arc<dyn Disk>,
         options: LogOptions,
         evaluated: Position,
         clock: Clock,

@@ -33,7 +33,7 @@ impl Stage {
 }
 
 /// How long a window is; quantiles are of the current one and the one before.
-const WINDOW: Duration = Duration::from_secs(60);
+const WINDOW: Duration = Duration::from_mins(1);
 
 /// An hour: what takes longer counts as that.
 const MICROSECONDS_MAX: u64 = 3_600_000_000;

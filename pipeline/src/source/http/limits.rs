@@ -36,10 +36,10 @@ impl Default for HttpLimits {
             connections_per_client: 512,
             requests_per_second: 20_000,
             first_request: Duration::from_secs(10),
-            idle: Duration::from_secs(120),
+            idle: Duration::from_mins(2),
             body: Duration::from_secs(30),
             patience: Duration::from_millis(250),
-            connection_age: Duration::from_secs(300),
+            connection_age: Duration::from_mins(5),
         }
     }
 }
