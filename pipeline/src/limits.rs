@@ -52,8 +52,8 @@ pub const UPDATE_WAIT_US: i64 = 60_000_000;
 /// its count anew, under the same id.
 pub const ACT_KEPT_US: i64 = 24 * 3_600_000_000;
 
-/// Acts in memory; beyond it those of quiet families are read again when needed. One takes some kilobytes: its first event.
-pub const ACTS_CACHED_MAX: usize = 10_000;
+/// 32 MiB: acts in memory; beyond it those of quiet families are read again when needed.
+pub const CACHED_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of memory that matches may hold before they are committed, live. A body of 64 MiB may match in every event.
 pub const COMMIT_BYTES_MAX: usize = 16 << 20;

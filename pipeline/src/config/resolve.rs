@@ -15,6 +15,9 @@ use crate::spool::LogOptions;
 use super::fields::find;
 use super::values::{Secret, Value, Values, default_of};
 
+/// 1 GiB: the largest limit of bodies. The description of a body names its chunks, and has a bound of its own.
+const BODY_BYTES_LIMIT: u64 = 1 << 30;
+
 /// What the program uses.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -240,6 +243,7 @@ impl Resolver<'_> {
                 quota_bytes: self.size("log.quota"),
                 keep_us: micros(self.duration("log.keep")),
                 reserve_bytes: self.size("log.reserve"),
+                ..LogOptions::default()
             },
             findings_keep: self.duration("findings.keep"),
             findings_quota: self.size("findings.quota"),
@@ -482,6 +486,16 @@ impl Resolver<'_> {
             self.sink.error("open_to_all", span, message).help(
                 "configure [[http.tokens]] or http.tls.client_authority, or listen on 127.0.0.1",
             );
+        }
+        if config.limits.body_bytes_max > BODY_BYTES_LIMIT {
+            let span = self.values.span("http.limits.body");
+            self.sink
+                .error(
+                    "wrong_value",
+                    span,
+                    "a body of more than 1GiB is no batch of events",
+                )
+                .help("write a smaller one: the API server's largest measured one had 41 MB");
         }
         if !config.listen.ip().is_loopback() && config.tls.is_none() {
             let span = self.values.span("http.listen");

@@ -1,6 +1,6 @@
 //! The acts of one rule on one root object: what follow-ups are folded within, and so what is judged together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_64;
@@ -10,6 +10,9 @@ use crate::limits::{ACT_KEPT_US, OUTCOME_WAIT_US, OWNER_WAIT_US, UPDATE_WAIT_US}
 use super::act::{Act, Finding, Key, Waiting};
 use super::fold::fold;
 use super::identity::{Identity, Stage};
+
+/// What an act takes in memory besides its event, about.
+const ACT_BYTES: usize = 1024;
 
 /// 128 bits that name something.
 pub(crate) type Id = [u8; 16];
@@ -167,6 +170,7 @@ impl Family {
             changes.push(entry.tell(uid, said, digest, now_us, Some(finding)));
             self.changed.push(uid);
         }
+        self.forget_quiet(now_us - window_us - ACT_KEPT_US);
         let forgotten_us = self.touched_us + window_us + ACT_KEPT_US;
         if due_us.is_none() && now_us >= forgotten_us {
             self.changed.extend(self.entries.keys());
@@ -176,6 +180,35 @@ impl Family {
             return (changes, None);
         }
         (changes, due_us.or(Some(forgotten_us)))
+    }
+
+    /// Forgets acts of a family that goes on, if they have not changed since a time and nothing waits for them.
+    fn forget_quiet(&mut self, before_us: i64) {
+        let pending: BTreeSet<Key> = self
+            .pending
+            .values()
+            .map(|pending| pending.waiting.key.clone())
+            .collect();
+        let changed = &mut self.changed;
+        self.entries.retain(|uid, entry| {
+            let last_us = entry.told.map_or(entry.since_us, |told| told.at_us);
+            let is_quiet = last_us < before_us && !pending.contains(&entry.key);
+            if is_quiet {
+                changed.push(*uid);
+            }
+            !is_quiet
+        });
+    }
+
+    /// Bytes of events that are held.
+    pub(crate) fn weight(&self) -> usize {
+        let settled = self
+            .entries
+            .values()
+            .filter_map(|entry| entry.settled.as_ref());
+        let waiting = self.pending.values().map(|pending| &pending.waiting.act);
+        let bytes = |act: &Act| act.exemplar.raw.len() + ACT_BYTES;
+        settled.chain(waiting).map(bytes).sum()
     }
 
     /// Findings as they are now, by id; those that wait for something are left out, with the time when that is over.

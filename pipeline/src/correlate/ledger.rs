@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::limits::ACTS_CACHED_MAX;
+use crate::limits::CACHED_BYTES_MAX;
 
 use super::act::{Hit, Key, RuleTraits, Waiting, act_of};
 pub use super::family::{Change, Said};
@@ -160,13 +160,8 @@ impl Ledger {
                 self.families.remove(&id);
             }
         }
-        if self
-            .families
-            .values()
-            .map(|family| family.entries.len())
-            .sum::<usize>()
-            > ACTS_CACHED_MAX
-        {
+        let held: usize = self.families.values().map(Family::weight).sum();
+        if held > CACHED_BYTES_MAX {
             self.families.clear();
         }
         Ok(changes)

@@ -34,6 +34,8 @@ pub enum RejectReason {
     NestedTooDeep,
     /// Not what Firehose or Pub/Sub push, though it came to the address for that.
     NotAPush,
+    /// Gzip that ends early or is broken: what was unpacked before was judged.
+    BrokenGzip,
 }
 
 impl RejectReason {
@@ -54,6 +56,7 @@ impl RejectReason {
             Self::Empty => "empty",
             Self::NestedTooDeep => "nested_too_deep",
             Self::NotAPush => "not_a_push",
+            Self::BrokenGzip => "broken_gzip",
         }
     }
 }
@@ -79,6 +82,7 @@ impl fmt::Display for RejectReason {
             Self::NotAnAuditEvent => "not an audit event in any envelope that is known",
             Self::Empty => "an envelope with no audit event in it",
             Self::NestedTooDeep => "records nested too deep in strings of records",
+            Self::BrokenGzip => "gzip that is broken or ends early; what was before was judged",
             Self::NotAPush => "not what the service that it came from pushes",
         };
         f.write_str(text)

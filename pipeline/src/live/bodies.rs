@@ -13,6 +13,9 @@ use crate::spool::{SourceKind, StoredBody};
 /// 2 MiB: bodies up to this are decoded in one piece.
 const PIECE_BYTES: u64 = 2 << 20;
 
+/// 1 GiB: what one body may unpack to. Logs shrink to a tenth; a body that grows more was made for us.
+const UNPACKED_BYTES_MAX: u64 = 1 << 30;
+
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Hands out all items of a body. The error is the log's: a part of the body cannot be read any more.
@@ -39,7 +42,16 @@ fn decode_stream(
     let mut whole = Cursor::new(magic).chain(reader);
     if is_gzip {
         let unpacked = MultiGzDecoder::new(BufReader::new(whole));
-        return decode_all(Decoder::new(unpacked, cluster.clone()), take);
+        let unpacked = unpacked.take(UNPACKED_BYTES_MAX);
+        let ended = decode_all(Decoder::new(unpacked, cluster.clone()), take);
+        // The log's own faults are not gzip's.
+        return match ended {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                take(&rejected(RejectReason::BrokenGzip, &[]));
+                Ok(Skipped::default())
+            }
+            ended => ended,
+        };
     }
     if bytes > PIECE_BYTES {
         return decode_all(Decoder::new(whole, cluster.clone()), take);

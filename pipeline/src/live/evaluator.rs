@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::correlate::{Hit, Ledger, Memory as _};
+use crate::decode::limits::KEPT_BYTES_MAX;
 use crate::decode::{Item, Rejected};
 use crate::enrich::Enricher;
 use crate::hex::hex;
@@ -35,6 +36,19 @@ const POSITION_BYTES: u64 = 64 << 20;
 
 /// Time of the log between two looks for what is too old, microseconds.
 const TIDY_US: i64 = 60_000_000;
+
+/// How often a commit is tried before the process ends. The disk may be full for a moment; but redb refuses everything once a
+/// write failed, and only a restart opens it again.
+const COMMIT_TRIES: u32 = 5;
+
+/// How often the disk is looked at while nothing comes in.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Records of one body that are kept as dead letters one by one.
+const REJECTS_KEPT_MAX: u64 = 1000;
+
+/// What a letter takes in memory besides its bytes.
+const LETTER_BYTES: usize = 512;
 
 /// 1 GiB: how much of the log before the position is read at start, so that repeats of it are recognised. An API server repeats
 /// within 248 s.
@@ -66,6 +80,10 @@ pub struct Evaluator {
     skip: u64,
     /// A commit was given up because the process is to end.
     gave_up: bool,
+    /// Why the store cannot be used any more.
+    broken: Option<String>,
+    /// When the disk was last looked at for want of anything to do.
+    looked: Instant,
 }
 
 /// What the next commit will hold.
@@ -138,6 +156,8 @@ impl Evaluator {
             tidied_us: committed.now_us,
             skip: committed.items,
             gave_up: false,
+            broken: None,
+            looked: Instant::now(),
             committed,
             held,
             store,
@@ -161,7 +181,9 @@ impl Evaluator {
     }
 
     fn run_all(&mut self) -> io::Result<()> {
-        self.remember()?;
+        if let Err(error) = self.remember() {
+            tracing::warn!(%error, "cannot read what was evaluated shortly before; repeats of it are not told by their bytes");
+        }
         self.live.told.send_replace(self.told.clone());
         loop {
             let catalog = self.live.rules();
@@ -185,9 +207,17 @@ impl Evaluator {
                 self.commit(&mut work);
                 return Ok(Ended::Stop);
             }
+            self.check_store()?;
             if !Arc::ptr_eq(&self.live.rules(), catalog) {
                 self.commit(&mut work);
-                return Ok(Ended::Rules);
+                self.check_store()?;
+                // What these rules found must not be stored with others.
+                let ended = if self.gave_up {
+                    Ended::Stop
+                } else {
+                    Ended::Rules
+                };
+                return Ok(ended);
             }
             let drained = match self.reader.next_entry()? {
                 Some(entry) => {
@@ -214,6 +244,8 @@ impl Evaluator {
             Entry::Damaged { from, to } => {
                 tracing::error!(%from, %to, "the log is damaged: what it held there is lost");
                 self.held.damaged_bytes += to.0 - from.0;
+                // What was partly evaluated was in it.
+                self.skip = 0;
             }
         }
         if !self.gave_up {
@@ -230,16 +262,23 @@ impl Evaluator {
         let origin = format!("{} {}/{}", meta.source.as_str(), meta.cluster, meta.origin);
         let input: Arc<str> = format!("{origin} at {}", body.position).into();
         let skip = std::mem::take(&mut self.skip);
-        let mut items = 0;
+        let (mut items, mut rejects) = (0, 0);
         let ended = decode(body, &mut |item| {
             items += 1;
             if items <= skip || self.gave_up {
+                if let Item::Event(event) = item {
+                    self.merger.remember(&event.origin.cluster, event.bytes);
+                }
                 return;
             }
+            let is_full = work.judge.accept(item);
             if let Item::Rejected(rejected) = item {
-                self.held.bury(letter(rejected, body, &origin));
+                rejects += 1;
+                if rejects <= REJECTS_KEPT_MAX {
+                    self.held.bury(letter(rejected, body, &origin));
+                }
             }
-            if work.judge.accept(item) {
+            if is_full || self.held.bytes >= COMMIT_BYTES_MAX {
                 self.held
                     .absorb(work.judge.take(), &mut self.merger, &input);
                 self.held.items = items;
@@ -256,6 +295,9 @@ impl Evaluator {
             }
         }
         let held = &mut self.held;
+        if rejects > REJECTS_KEPT_MAX {
+            held.bury(more_rejects(rejects - REJECTS_KEPT_MAX, body, &origin));
+        }
         held.absorb(work.judge.take(), &mut self.merger, &input);
         held.bodies += 1;
         held.received_us.push(meta.received_us);
@@ -272,20 +314,20 @@ impl Evaluator {
     fn is_due(&self, drained: bool) -> bool {
         let held = &self.held;
         let timer = self.next_timer_us.is_some_and(|due| due <= held.now_us);
-        if timer || held.since.is_some() {
-            let waited = held.since.map_or(Duration::ZERO, |since| since.elapsed());
+        let found = held.since.or(held.moved.filter(|_| timer));
+        if let Some(since) = found {
             return drained
-                || waited >= self.options.commit_every
+                || since.elapsed() >= self.options.commit_every
                 || held.bytes >= COMMIT_BYTES_MAX;
         }
         let moved = held
             .moved
             .is_some_and(|moved| moved.elapsed() >= POSITION_EVERY);
-        moved || held.position.0 - self.committed.position.0 >= POSITION_BYTES
+        (timer && drained) || moved || held.position.0 - self.committed.position.0 >= POSITION_BYTES
     }
 
     /// Waits for more. If something waits for a time to pass, the log is told that it did.
-    fn idle(&self) {
+    fn idle(&mut self) {
         let now_us = self.clock.now_us();
         if self
             .next_timer_us
@@ -293,12 +335,17 @@ impl Evaluator {
         {
             self.appender.tick();
         }
+        if self.looked.elapsed() >= LOOK_EVERY {
+            self.looked = Instant::now();
+            self.appender.look();
+        }
         self.reader.wait(IDLE_WAIT);
     }
 
     /// Commits what is held; tries again until that succeeds, or the process is to end.
     fn commit(&mut self, work: &mut Work<'_>) {
         let mut pause = Duration::from_millis(100);
+        let mut tries = 0;
         loop {
             match self.try_commit(work) {
                 Ok(()) => break,
@@ -310,7 +357,11 @@ impl Evaluator {
                     self.live.told.send_replace(self.told.clone());
                 }
             }
-            if self.live.is_stopping() {
+            tries += 1;
+            if tries >= COMMIT_TRIES {
+                self.broken = self.told.fault.clone();
+            }
+            if self.live.is_stopping() || self.broken.is_some() {
                 // It is in the log, and will be evaluated again.
                 self.gave_up = true;
                 return;
@@ -320,6 +371,16 @@ impl Evaluator {
         }
         self.log.release(self.committed.position);
         self.live.told.send_replace(self.told.clone());
+    }
+
+    /// A store that failed once stays failed until it is opened again: the process has to end, and be started again.
+    fn check_store(&self) -> io::Result<()> {
+        match &self.broken {
+            None => Ok(()),
+            Some(fault) => Err(io::Error::other(format!(
+                "the store cannot be written any more: {fault}"
+            ))),
+        }
     }
 
     fn try_commit(&mut self, work: &mut Work<'_>) -> Result<(), StoreError> {
@@ -360,11 +421,13 @@ impl Evaluator {
         for (note, checkpoint) in &self.held.checkpoints {
             step.set_note(note, checkpoint)?;
         }
+        let mut more_to_tidy = false;
         let tidy = now_us - self.tidied_us >= TIDY_US;
         if tidy {
-            step.forget_requests(now_us - self.options.pipeline.window_us - ACT_KEPT_US)?;
+            let before_us = now_us - self.options.pipeline.window_us - ACT_KEPT_US;
+            more_to_tidy |= step.forget_requests(before_us)?;
             let since_us = now_us - self.options.keep_findings_us;
-            step.retain_findings(since_us, self.options.findings_bytes_max)?;
+            more_to_tidy |= step.retain_findings(since_us, self.options.findings_bytes_max)?;
             step.trim_outbox()?;
         }
         let progress = self.progress(raised.len() as u64);
@@ -373,7 +436,7 @@ impl Evaluator {
         let next_timer_us = step.next_timer()?;
         let _more = step.due(now_us)?;
         step.commit()?;
-        if tidy {
+        if tidy && !more_to_tidy {
             self.tidied_us = now_us;
         }
         self.next_timer_us = next_timer_us;
@@ -474,8 +537,24 @@ impl Held {
     fn bury(&mut self, letter: DeadLetter) {
         self.since.get_or_insert_with(Instant::now);
         let bytes = letter.text.as_ref().or(letter.hex.as_ref());
-        self.bytes += bytes.map_or(0, String::len);
+        self.bytes += LETTER_BYTES + bytes.map_or(0, String::len);
         self.letters.push(letter);
+    }
+}
+
+/// Tells that there were more records that could not be read than are kept one by one.
+fn more_rejects(count: u64, body: &StoredBody, origin: &str) -> DeadLetter {
+    DeadLetter {
+        stage: "input".to_owned(),
+        reason: "more_rejects".to_owned(),
+        explanation: format!(
+            "{count} more records of this body could not be read; the log holds it for as long as it is kept"
+        ),
+        origin: origin.to_owned(),
+        cluster: body.meta.cluster.clone(),
+        position: body.position.0,
+        at_us: body.meta.received_us,
+        ..DeadLetter::default()
     }
 }
 
@@ -499,9 +578,10 @@ fn left_out(body: &StoredBody, origin: &str) -> DeadLetter {
 }
 
 fn letter(rejected: &Rejected<'_>, body: &StoredBody, origin: &str) -> DeadLetter {
-    let (text, bytes) = match std::str::from_utf8(rejected.bytes) {
+    let kept = &rejected.bytes[..rejected.bytes.len().min(KEPT_BYTES_MAX)];
+    let (text, bytes) = match std::str::from_utf8(kept) {
         Ok(text) => (Some(text.to_owned()), None),
-        Err(_) => (None, Some(hex(rejected.bytes))),
+        Err(_) => (None, Some(hex(kept))),
     };
     DeadLetter {
         stage: "input".to_owned(),

@@ -29,6 +29,9 @@ use crate::telemetry::Telemetry;
 /// How often the file is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How long a file that was rotated away must be quiet before it is left for the next.
+const QUIET: Duration = Duration::from_secs(2);
+
 /// 1 MiB: what is read at once.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -157,19 +160,23 @@ impl Follower {
         if self.log.room() != Room::Free {
             return Ok(false);
         }
-        let current = fs::metadata(&self.options.path)?;
+        // Opened first, and asked who it is then: it may be rotated at any moment.
+        let file = File::open(&self.options.path)?;
+        let current = file.metadata()?;
         if self.at.inode == 0 {
             self.begin(current.ino());
         }
         if self.at.inode == current.ino() {
-            let file = File::open(&self.options.path)?;
             return self.read(&file, false);
         }
-        self.rotated(current.ino())
+        self.rotated(&current)
     }
 
     /// Another file has the name: first the one before is read to its end.
-    fn rotated(&mut self, current: u64) -> io::Result<bool> {
+    ///
+    /// Its writer may go on in it for a while, until it opens the new one: it is left when the new one is written to and the old
+    /// one has been quiet.
+    fn rotated(&mut self, current: &fs::Metadata) -> io::Result<bool> {
         let siblings = siblings(&self.options.path)?;
         let Some(place) = siblings
             .iter()
@@ -177,15 +184,25 @@ impl Follower {
         else {
             let path = self.options.path.display();
             tracing::error!(%path, offset = self.at.offset, "the file that was being read has gone: what it held behind this place is lost");
-            self.begin(current);
+            self.begin(current.ino());
             return Ok(true);
         };
         let file = File::open(&siblings[place].path)?;
-        if self.read(&file, true)? {
+        let metadata = file.metadata()?;
+        if metadata.ino() != self.at.inode {
+            // Renamed again in this moment.
             return Ok(true);
         }
-        let next = siblings.get(place + 1).map_or(current, |next| next.inode);
-        self.begin(next);
+        let quiet = metadata.modified()?.elapsed().unwrap_or_default() >= QUIET;
+        let left = quiet && current.len() > 0;
+        if self.read(&file, left)? {
+            return Ok(true);
+        }
+        if !left {
+            return Ok(false);
+        }
+        let next = siblings.get(place + 1);
+        self.begin(next.map_or(current.ino(), |next| next.inode));
         Ok(true)
     }
 
@@ -268,6 +285,18 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     Ok(read)
 }
 
+/// Whether a file has a name that rotation makes of the followed one's: `audit.log`, `audit.log.1`, `audit-2026….log`.
+fn is_rotation(name: &str, own: &str, stem: &str) -> bool {
+    let begins_with_digit = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+    let numbered = name.strip_prefix(own).is_some_and(|rest| {
+        rest.is_empty() || rest.strip_prefix(['.', '-']).is_some_and(begins_with_digit)
+    });
+    let dated = name
+        .strip_prefix(stem)
+        .is_some_and(|rest| rest.strip_prefix(['.', '-']).is_some_and(begins_with_digit));
+    numbered || dated
+}
+
 struct Sibling {
     path: PathBuf,
     inode: u64,
@@ -289,6 +318,11 @@ fn siblings(path: &Path) -> io::Result<Vec<Sibling>> {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
+    let own = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let mut found = Vec::new();
     for entry in fs::read_dir(folder.unwrap_or(Path::new(".")))? {
         let entry = entry?;
@@ -297,7 +331,7 @@ fn siblings(path: &Path) -> io::Result<Vec<Sibling>> {
             .iter()
             .any(|end| name.ends_with(end));
         let metadata = entry.metadata()?;
-        if metadata.is_file() && name.starts_with(&stem) && !packed {
+        if metadata.is_file() && is_rotation(&name, &own, &stem) && !packed {
             let changed = (metadata.mtime(), metadata.mtime_nsec());
             let number = name
                 .rsplit('.')

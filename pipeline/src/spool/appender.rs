@@ -1,7 +1,7 @@
 //! What senders hold: bodies in, positions out.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::BytesMut;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -18,6 +18,8 @@ pub struct Appender {
     pub(crate) budget: Arc<Semaphore>,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) next_body: Arc<AtomicU64>,
+    /// Bodies whose senders went away.
+    pub(crate) abandoned: Arc<Mutex<Vec<u64>>>,
     pub(crate) options: LogOptions,
 }
 
@@ -101,7 +103,7 @@ impl Appender {
             chunks: Vec::new(),
             part: BytesMut::new(),
             bytes: 0,
-            finished: false,
+            sent: false,
         })
     }
 
@@ -113,6 +115,11 @@ impl Appender {
         let mut body = self.begin(Some(bytes.len() as u64)).await?;
         body.push(bytes).await?;
         body.finish(meta).await
+    }
+
+    /// Has the disk looked at, and what nobody needs removed, though nothing is written.
+    pub fn look(&self) {
+        let _sent = self.commands.try_send(Command::Look);
     }
 
     /// Writes down that time has passed. Left out if the writer is busy: then bodies tell the time.
@@ -146,7 +153,8 @@ pub struct BodyWriter {
     chunks: Vec<Place>,
     part: BytesMut,
     bytes: u64,
-    finished: bool,
+    /// A chunk may be in the log, which the writer remembers until the body is finished or given up.
+    sent: bool,
 }
 
 impl BodyWriter {
@@ -181,16 +189,18 @@ impl BodyWriter {
     /// # Errors
     /// If the log cannot be written or synced: then the body is not in it.
     pub async fn finish(mut self, mut meta: BodyMeta) -> Result<Position, AppendError> {
-        self.finished = true;
         meta.bytes = self.bytes;
         let last = self.part.split().freeze();
         let (body, chunks) = (self.body, std::mem::take(&mut self.chunks));
+        let room = self.room.take();
+        // Whatever becomes of this call, the writer forgets the body when it has the command; if it never gets it, it is told.
         self.appender
             .send(|done| Command::Finish {
                 body,
                 meta: Box::new(meta),
                 chunks,
                 last,
+                room,
                 done,
             })
             .await
@@ -198,23 +208,31 @@ impl BodyWriter {
 
     async fn write_chunk(&mut self) -> Result<(), AppendError> {
         let (body, bytes) = (self.body, self.part.split().freeze());
-        let place = self
-            .appender
-            .send(|done| Command::Chunk { body, bytes, done })
-            .await?;
-        self.chunks.push(place);
         // Others may have the memory while the sender of this body takes its time.
-        self.room = None;
+        let room = self.room.take();
+        self.sent = true;
+        let command = |done| Command::Chunk {
+            body,
+            bytes,
+            room,
+            done,
+        };
+        let place = self.appender.send(command).await?;
+        self.chunks.push(place);
         Ok(())
     }
 }
 
 impl Drop for BodyWriter {
+    /// Also after [`BodyWriter::finish`], and when a call of it was cancelled: forgetting twice does no harm.
     fn drop(&mut self) {
-        if !self.finished && !self.chunks.is_empty() {
-            let body = self.body;
-            // If the queue is full the writer keeps an entry until it is restarted; its chunks are never read.
-            let _sent = self.appender.commands.try_send(Command::Abandon { body });
+        if self.sent {
+            let mut abandoned = self
+                .appender
+                .abandoned
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            abandoned.push(self.body);
         }
     }
 }

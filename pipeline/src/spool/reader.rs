@@ -160,7 +160,7 @@ impl BodyReader<'_> {
             let whole = matches!(&found, Found::Record(header) if header.kind == Kind::Chunk);
             if !whole || self.chunk.len() != length as usize {
                 let message = format!("the log is damaged at {at}: a part of this body is lost");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                return Err(io::Error::new(io::ErrorKind::NotFound, message));
             }
         }
         self.next_chunk += 1;

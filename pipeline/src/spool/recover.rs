@@ -32,7 +32,14 @@ pub(crate) fn recover(
         .filter_map(|name| Segments::parse_name(&name).map(|(base, at)| (base, at, name)))
         .collect();
     named.sort();
+    let mut newest_us = i64::MIN;
     for (base, created_us, name) in named {
+        // Later files lie further back in the log: one that does not is left over from a sync that failed.
+        if created_us < newest_us {
+            disk.remove(&name)?;
+            continue;
+        }
+        newest_us = created_us;
         let file = disk.open(&name)?;
         // Of two files that start at one position the later one came after a failed sync of the other.
         segments.insert(
@@ -104,7 +111,7 @@ fn note_time(kind: Kind, payload: &[u8], recovered: &mut Recovered) {
 fn cut(segment: &Segment, base: u64, end: u64) -> io::Result<()> {
     if segment.file.len()? > end - base {
         segment.file.set_len(end - base)?;
-        segment.file.sync()?;
     }
-    Ok(())
+    // What is read now must be there after the next crash, too.
+    segment.file.sync()
 }

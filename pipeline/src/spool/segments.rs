@@ -50,6 +50,13 @@ pub(crate) struct Segments {
     grown: Condvar,
 }
 
+/// A file, where it starts in the log, and up to where it may be read.
+struct Stretch {
+    base: u64,
+    file: Arc<dyn DiskFile>,
+    end: u64,
+}
+
 /// What stands at a place.
 #[derive(Debug)]
 pub(crate) enum Found {
@@ -138,7 +145,7 @@ impl Segments {
 
     /// Reads the record at a position below `limit`. The payload goes into the buffer.
     pub(crate) fn read(&self, at: u64, limit: u64, buffer: &mut Vec<u8>) -> io::Result<Found> {
-        let Some((base, file, end)) = self.file_of(at, limit) else {
+        let Some(Stretch { base, file, end }) = self.file_of(at, limit)? else {
             // Its file has gone: what is left starts later.
             let next = self.next_base(at).unwrap_or(limit);
             return Ok(Found::Damaged(next.min(limit)));
@@ -152,13 +159,21 @@ impl Segments {
     }
 
     /// The file that holds a position, its start, and where it ends at most.
-    fn file_of(&self, at: u64, limit: u64) -> Option<(u64, Arc<dyn DiskFile>, u64)> {
+    fn file_of(&self, at: u64, limit: u64) -> io::Result<Option<Stretch>> {
         let files = self.read_files();
-        let (base, segment) = files.range(..=at).next_back()?;
+        let Some((base, segment)) = files.range(..=at).next_back() else {
+            return Ok(None);
+        };
         let next = files.range(at + 1..).next().map(|(next, _)| *next);
-        let length = segment.file.len().ok()?;
-        let end = next.unwrap_or(limit).min(limit).min(base + length);
-        (at < end).then(|| (*base, segment.file.clone(), end))
+        let end = next
+            .unwrap_or(limit)
+            .min(limit)
+            .min(base + segment.file.len()?);
+        Ok((at < end).then(|| Stretch {
+            base: *base,
+            file: segment.file.clone(),
+            end,
+        }))
     }
 
     fn next_base(&self, at: u64) -> Option<u64> {

@@ -29,12 +29,24 @@ struct State {
 }
 
 /// What goes wrong until told otherwise.
+#[expect(clippy::struct_excessive_bools, reason = "each goes wrong by itself")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Faults {
     /// Writes fail: the disk is full.
     pub full: bool,
     /// Syncs fail, and forget what was not synced, as kernels do.
     pub sync: bool,
+    /// Only the next sync fails: a kernel tells a lost page once.
+    pub sync_once: bool,
+    /// Files cannot be cut.
+    pub cut: bool,
+}
+
+impl Faults {
+    fn sync_fails(&mut self) -> bool {
+        let once = std::mem::take(&mut self.sync_once);
+        self.sync || once
+    }
 }
 
 #[derive(Debug)]
@@ -180,7 +192,7 @@ impl Disk for SimulatedDisk {
 
     fn sync_names(&self) -> io::Result<()> {
         let mut state = self.state();
-        if state.faults.sync {
+        if state.faults.sync_fails() {
             return Err(io::Error::other("simulated fault"));
         }
         state.durable = state.names.clone();
@@ -228,6 +240,9 @@ impl DiskFile for SimulatedFile {
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
+        if self.disk.state().faults.cut {
+            return Err(io::Error::other("simulated fault"));
+        }
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let mut content = self.content();
         content.lengths.push((length, length));
@@ -236,7 +251,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let fails = self.disk.state().faults.sync;
+        let fails = self.disk.state().faults.sync_fails();
         let mut content = self.content();
         if fails {
             content.forgotten = true;

@@ -175,7 +175,7 @@ fn a_full_disk_refuses_and_then_goes_on() {
         appender.append(b"before", meta("before")).await.unwrap();
         disk.set_faults(Faults {
             full: true,
-            sync: false,
+            ..Faults::default()
         });
         let refused = appender.append(&body(1, 9000), meta("refused")).await;
         assert!(matches!(refused, Err(AppendError::Disk(_))), "{refused:?}");
@@ -198,8 +198,8 @@ fn what_a_failed_sync_forgot_is_never_acknowledged_and_never_read() {
         let mut torn = appender.begin(None).await.unwrap();
         torn.push(&body(7, 2 << 20)).await.unwrap();
         disk.set_faults(Faults {
-            full: false,
             sync: true,
+            ..Faults::default()
         });
         let refused = appender.append(b"refused", meta("refused")).await;
         assert!(matches!(refused, Err(AppendError::Disk(_))), "{refused:?}");
@@ -293,6 +293,18 @@ fn no_crash_loses_what_was_acknowledged() {
     }
 }
 
+/// Small files, so that faults meet the change from one to the next.
+fn crashing(disk: &SimulatedDisk) -> Log {
+    let options = LogOptions {
+        segment_bytes: 100_000,
+        ..LogOptions::default()
+    };
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    Log::open(&disk, options, Position(0), Clock::wall())
+        .unwrap()
+        .0
+}
+
 fn crashes(seed: u64) {
     let mut random = Random(seed);
     let mut disk = SimulatedDisk::new();
@@ -300,7 +312,7 @@ fn crashes(seed: u64) {
     let mut sent: BTreeMap<u64, usize> = BTreeMap::new();
     let mut next = 0;
     for _generation in 0..4 {
-        let (log, _) = open(&disk, Position(0));
+        let log = crashing(&disk);
         check(seed, &log, &acknowledged, &sent);
         let runtime = runtime();
         let done = runtime.block_on(async {
@@ -323,7 +335,9 @@ fn crashes(seed: u64) {
                 if random.below(8) == 0 {
                     disk.set_faults(Faults {
                         full: random.below(3) == 0,
-                        sync: random.below(3) == 0,
+                        sync: random.below(6) == 0,
+                        sync_once: random.below(2) == 0,
+                        cut: random.below(3) == 0,
                     });
                     tokio::time::sleep(Duration::from_micros(random.below(300))).await;
                 }
@@ -342,7 +356,7 @@ fn crashes(seed: u64) {
         acknowledged.extend(done);
         disk = disk.crashed(&mut || random.next());
     }
-    let (log, _) = open(&disk, Position(0));
+    let log = crashing(&disk);
     check(seed, &log, &acknowledged, &sent);
 }
 

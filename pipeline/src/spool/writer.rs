@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::clock::Clock;
 
@@ -30,6 +30,8 @@ pub struct LogOptions {
     pub keep_us: i64,
     /// Bytes that must stay free on the disk, for the store and for everybody else.
     pub reserve_bytes: u64,
+    /// Bytes of a file before the next one is begun.
+    pub segment_bytes: u64,
 }
 
 impl Default for LogOptions {
@@ -38,6 +40,7 @@ impl Default for LogOptions {
             quota_bytes: 8 << 30,
             keep_us: 24 * 3_600_000_000,
             reserve_bytes: 512 << 20,
+            segment_bytes: SEGMENT_BYTES,
         }
     }
 }
@@ -90,6 +93,8 @@ pub(crate) enum Command {
     Chunk {
         body: u64,
         bytes: Bytes,
+        /// The memory that the bytes take, given back when they are written.
+        room: Option<OwnedSemaphorePermit>,
         done: oneshot::Sender<Result<Place, AppendError>>,
     },
     /// The last part.
@@ -98,10 +103,11 @@ pub(crate) enum Command {
         meta: Box<BodyMeta>,
         chunks: Vec<Place>,
         last: Bytes,
+        room: Option<OwnedSemaphorePermit>,
         done: oneshot::Sender<Result<Position, AppendError>>,
     },
-    /// The sender went away.
-    Abandon { body: u64 },
+    /// Looks at the disk, removes what nobody needs.
+    Look,
     /// Writes down that time has passed.
     Tick,
     /// Ends the log: whoever comes later is told that it is closed.
@@ -134,6 +140,7 @@ impl Log {
         gauges.start.store(recovered.start.0, Ordering::Relaxed);
         gauges.evaluated.store(evaluated.0, Ordering::Relaxed);
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let abandoned = Arc::new(Mutex::new(Vec::new()));
         let mut writer = Writer {
             segments: segments.clone(),
             gauges: gauges.clone(),
@@ -144,8 +151,12 @@ impl Log {
             synced: recovered.end.0,
             epoch: 0,
             last_us: recovered.last_us,
+            poisoned: false,
+            abandoned: abandoned.clone(),
+            leaving: Vec::new(),
             open_bodies: BTreeMap::new(),
-            unevaluated: BTreeMap::new(),
+            // Chunks of bodies that end behind the position may lie anywhere before it: which ones, only a reader finds out.
+            unevaluated: BTreeMap::from([(recovered.end.0, 0)]),
             looked_at_disk: None,
         };
         writer.look_at_disk();
@@ -158,6 +169,7 @@ impl Log {
                 budget: Arc::new(Semaphore::new(IN_FLIGHT_BYTES_MAX)),
                 gauges: gauges.clone(),
                 next_body: Arc::new(AtomicU64::new(0)),
+                abandoned,
                 options,
             },
             segments,
@@ -223,7 +235,14 @@ struct Writer {
     end: u64,
     synced: u64,
     epoch: u64,
+    /// What was written since the last good sync may be lost, whatever later syncs say: a sync failed, or a file that was not
+    /// synced cannot be written to any more.
+    poisoned: bool,
     last_us: i64,
+    /// Bodies whose senders went away.
+    abandoned: Arc<Mutex<Vec<u64>>>,
+    /// The same, as far as they were told, with how often they will be looked for.
+    leaving: Vec<(u64, u32)>,
     /// First chunks of bodies that are not whole yet.
     open_bodies: BTreeMap<u64, u64>,
     /// First chunks of bodies by the ends of these, until they are evaluated.
@@ -259,7 +278,12 @@ impl Writer {
     fn obey(&mut self, command: Command, waiting: &mut Waiting) -> bool {
         match command {
             Command::Close => return false,
-            Command::Chunk { body, bytes, done } => {
+            Command::Chunk {
+                body,
+                bytes,
+                room,
+                done,
+            } => {
                 let written = self.write(Kind::Chunk, &[&bytes]).map(|at| {
                     self.open_bodies.entry(body).or_insert(at);
                     Place {
@@ -268,7 +292,7 @@ impl Writer {
                         epoch: self.epoch,
                     }
                 });
-                drop(bytes);
+                drop((bytes, room));
                 drop(done.send(written));
             }
             Command::Finish {
@@ -276,12 +300,14 @@ impl Writer {
                 mut meta,
                 chunks,
                 last,
+                room: _room,
                 done,
             } => match self.finish(body, &mut meta, &chunks, &last) {
                 Ok(at) => waiting.push((at, done)),
                 Err(error) => drop(done.send(Err(error))),
             },
-            Command::Abandon { body } => drop(self.open_bodies.remove(&body)),
+            // Everything is looked at after each command.
+            Command::Look => {}
             Command::Tick => {
                 let now = self.now_us();
                 // A tick that cannot be written is as good as a pause.
@@ -324,8 +350,9 @@ impl Writer {
             // What was half written must not stay in the way of the next record. If it cannot be cut off, the next record
             // begins a new file, and this one ends where that begins.
             let active = self.active.take();
-            self.active =
-                active.filter(|active| active.file.set_len(self.end - active.base).is_ok());
+            let cut = |active: &Active| active.file.set_len(self.end - active.base).is_ok();
+            self.active = active.filter(cut);
+            self.poisoned |= self.active.is_none() && self.end > self.synced;
         }
         written.map_err(disk_error)?;
         let at = self.end;
@@ -334,6 +361,9 @@ impl Writer {
     }
 
     fn try_write(&mut self, kind: Kind, payload: &[&[u8]]) -> io::Result<()> {
+        if self.poisoned {
+            return Err(io::Error::other("a sync of the log failed"));
+        }
         self.make_room()?;
         let Some(active) = &self.active else {
             return Err(io::Error::other("the log has no file to write to"));
@@ -350,16 +380,26 @@ impl Writer {
     /// Begins a new file if there is none, or if this one is full.
     fn make_room(&mut self) -> io::Result<()> {
         if let Some(active) = &self.active {
-            if self.end - active.base < SEGMENT_BYTES {
+            if self.end - active.base < self.options.segment_bytes {
                 return Ok(());
             }
-            active.file.sync()?;
+            if let Err(error) = active.file.sync() {
+                self.poisoned = true;
+                return Err(error);
+            }
+            // Who waits is told with the next sync; but what was synced here stays, whatever becomes of that.
+            self.synced = self.end;
         }
+        // Later files have later times, also if the clock went back.
+        self.last_us += 1;
         let created_us = self.now_us();
         let name = Segments::name(self.end, created_us);
         let disk = &self.segments.disk;
         let file = disk.create(&name)?;
-        disk.sync_names()?;
+        if let Err(error) = disk.sync_names() {
+            let _removed = disk.remove(&name);
+            return Err(error);
+        }
         let replaced = self
             .segments
             .list()
@@ -384,14 +424,15 @@ impl Writer {
 
     /// Syncs, and tells everybody who waits.
     fn settle(&mut self, waiting: Waiting) {
-        if self.end == self.synced {
-            return;
+        if self.end == self.synced && waiting.is_empty() && !self.poisoned {
+            return self.segments.show(self.synced);
         }
-        // Chunks and ticks alone can wait for the next body's sync.
-        if waiting.is_empty() && self.end - self.synced < GROUP_BYTES_MAX as u64 {
-            return self.show_ticks();
-        }
-        match self.sync() {
+        let synced = if self.poisoned {
+            Err(io::Error::other("a sync of the log failed"))
+        } else {
+            self.sync()
+        };
+        match synced {
             Ok(()) => {
                 for (at, done) in waiting {
                     drop(done.send(Ok(Position(at))));
@@ -404,13 +445,6 @@ impl Writer {
                     drop(done.send(Err(error.clone())));
                 }
             }
-        }
-    }
-
-    /// Readers wait for ticks, so these are synced too, if nothing else is.
-    fn show_ticks(&mut self) {
-        if self.open_bodies.is_empty() && self.sync().is_err() {
-            self.lose();
         }
     }
 
@@ -429,10 +463,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets all that was written since the last good sync.
+    /// Forgets all that was written since the last good sync, with the files that were begun since.
     fn lose(&mut self) {
         self.gauges.faults.fetch_add(1, Ordering::Relaxed);
         self.active = None;
+        self.poisoned = false;
+        for (base, segment) in self.segments.list() {
+            if base > self.synced {
+                let _removed = self.segments.disk.remove(&segment.name);
+                self.segments.remove(base);
+            }
+        }
         self.epoch += 1;
         self.end = self.synced;
         self.open_bodies.clear();
@@ -446,6 +487,7 @@ impl Writer {
             return;
         }
         self.look_at_disk();
+        self.forget_abandoned();
         let evaluated = self.gauges.evaluated.load(Ordering::Relaxed);
         self.unevaluated = self.unevaluated.split_off(&(evaluated + 1));
         let firsts = self.unevaluated.values().chain(self.open_bodies.values());
@@ -457,7 +499,9 @@ impl Writer {
             };
             let is_old = self.last_us - following.created_us > self.options.keep_us;
             let is_too_much = self.end - base > self.options.quota_bytes / 2;
-            if *next > needed || !(is_old || is_too_much) {
+            let free = self.gauges.free.load(Ordering::Relaxed);
+            let is_pressed = free < self.options.reserve_bytes;
+            if *next > needed || !(is_old || is_too_much || is_pressed) {
                 break;
             }
             if self.segments.disk.remove(&segment.name).is_err() {
@@ -468,6 +512,20 @@ impl Writer {
         self.gauges
             .start
             .store(self.segments.first(), Ordering::Relaxed);
+    }
+
+    /// Senders that went away hold nothing any more. Their last chunk may still be on its way to us, so they are looked for
+    /// again for a while.
+    fn forget_abandoned(&mut self) {
+        const ROUNDS: u32 = 600;
+        let abandoned = self.abandoned.lock();
+        let abandoned = std::mem::take(&mut *abandoned.unwrap_or_else(PoisonError::into_inner));
+        self.leaving
+            .extend(abandoned.into_iter().map(|body| (body, ROUNDS)));
+        self.leaving.retain_mut(|(body, rounds)| {
+            *rounds -= 1;
+            self.open_bodies.remove(body).is_none() && *rounds > 0
+        });
     }
 
     fn look_at_disk(&mut self) {

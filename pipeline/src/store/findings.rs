@@ -124,11 +124,12 @@ impl Step {
         self.set_meta("outbox next", &(next + 1))
     }
 
-    /// Removes findings that were last raised before a time, and the oldest until so many bytes are left.
+    /// Removes findings that were last raised before a time, and the oldest until so many bytes are left. True if there may be
+    /// more of them.
     ///
     /// # Errors
     /// If the store has failed.
-    pub fn retain_findings(&self, since_us: i64, bytes_max: u64) -> Result<usize, StoreError> {
+    pub fn retain_findings(&self, since_us: i64, bytes_max: u64) -> Result<bool, StoreError> {
         let mut findings = self.transaction.open_table(FINDINGS)?;
         let mut times = self.transaction.open_table(FINDING_TIMES)?;
         let mut bytes = 0_u64;
@@ -149,6 +150,6 @@ impl Step {
             times.remove((*raised_us, uid))?;
             findings.remove(uid)?;
         }
-        Ok(old.len())
+        Ok(old.len() == REMOVED_MAX)
     }
 }

@@ -107,22 +107,23 @@ impl Step {
         Ok(table.first()?.map(|timer| timer.0.value().0))
     }
 
-    /// Forgets requests that were seen before a time.
+    /// Forgets requests that were seen before a time. True if there may be more of them.
     ///
     /// # Errors
     /// If the store has failed.
-    pub fn forget_requests(&self, before_us: i64) -> Result<(), StoreError> {
+    pub fn forget_requests(&self, before_us: i64) -> Result<bool, StoreError> {
         let mut times = self.transaction.open_table(REQUEST_TIMES)?;
         let mut old = Vec::new();
         for entry in times.range(..(before_us, &[0; 16]))?.take(FORGOTTEN_MAX) {
             let (at_us, request) = entry.as_ref().map(|entry| entry.0.value()).map_err(clone)?;
             old.push((at_us, *request));
         }
+        let more = old.len() == FORGOTTEN_MAX;
         let mut requests = self.transaction.open_table(REQUESTS)?;
         for (at_us, request) in old {
             times.remove((at_us, &request))?;
             requests.remove(&request)?;
         }
-        Ok(())
+        Ok(more)
     }
 }

@@ -11,8 +11,9 @@
 mod latency;
 mod snapshot;
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -42,7 +43,12 @@ pub struct Telemetry {
     sends: Family<SendLabels, Counter>,
     reloads: Family<ReloadLabels, Counter>,
     latencies: Arc<Latencies>,
+    /// Clusters and API servers that have labels of their own.
+    known: Mutex<HashSet<(String, String)>>,
 }
+
+/// Senders that are counted by name.
+const SENDERS_MAX: usize = 1000;
 
 /// Who sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -121,6 +127,7 @@ impl Telemetry {
             sends: Family::default(),
             reloads: Family::default(),
             latencies: latencies.clone(),
+            known: Mutex::default(),
         };
         counted.register();
         let snapshot = Snapshot::new(log, live, store, latencies);
@@ -181,11 +188,7 @@ impl Telemetry {
         left_out: u64,
         took: Duration,
     ) {
-        let sender = SenderLabels {
-            source: source.as_str(),
-            cluster: cluster.to_owned(),
-            origin: origin.to_owned(),
-        };
+        let sender = self.sender(source, cluster, origin);
         self.bodies.get_or_create(&sender).inc();
         self.body_bytes.get_or_create(&sender).inc_by(bytes);
         if left_out > 0 {
@@ -200,6 +203,24 @@ impl Telemetry {
         let now_s = crate::clock::Clock::wall().now_us() / 1_000_000;
         self.last_body.get_or_create(&sender).set(now_s);
         self.latencies.record(Stage::Acknowledge, took);
+    }
+
+    /// The labels of a sender. Their names come in addresses: beyond a number, new ones count together.
+    fn sender(&self, source: SourceKind, cluster: &str, origin: &str) -> SenderLabels {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = (cluster.to_owned(), origin.to_owned());
+        let named =
+            known.contains(&name) || (known.len() < SENDERS_MAX && known.insert(name.clone()));
+        let (cluster, origin) = if named {
+            name
+        } else {
+            ("other".to_owned(), "other".to_owned())
+        };
+        SenderLabels {
+            source: source.as_str(),
+            cluster,
+            origin,
+        }
     }
 
     /// A sender was not served.

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::json;
 
@@ -104,6 +104,11 @@ async fn receive(
     let say = |status, message: &str| reply(way, &head.headers, status, message);
     if head.method != Method::POST {
         return say(StatusCode::METHOD_NOT_ALLOWED, "use POST");
+    }
+    if head.headers.contains_key(ORIGIN) {
+        // A page in somebody's browser, which reaches loopback like any program.
+        telemetry.refused(Refused::Unauthorized);
+        return say(StatusCode::FORBIDDEN, "not from a web page");
     }
     let peer = caller.peer.as_ref();
     if let Err(refusal) = context

@@ -192,6 +192,7 @@ impl Connection {
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let mut age = pin!(sleep(spread(limits.connection_age)));
         let mut first = pin!(sleep_until(until));
+        let mut last = pin!(sleep(limits.connection_age * 2 + limits.body));
         let (mut ending, mut checked) = (false, false);
         loop {
             tokio::select! {
@@ -208,7 +209,10 @@ impl Connection {
                         return;
                     }
                 }
+                // Whoever does not read its answers is not waited for any more.
+                () = &mut last => return,
                 () = &mut age, if !ending => {
+                    last.as_mut().reset(Instant::now() + limits.body + DRAIN);
                     ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -234,7 +238,7 @@ fn builder(limits: &HttpLimits) -> Builder<TokioExecutor> {
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
         .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
+        .initial_connection_window_size(1 << 20)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(15));
     builder
