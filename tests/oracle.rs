@@ -63,7 +63,6 @@ fn no_kill_loses_an_acknowledged_event_or_raises_one_twice() {
     let ledger = Mutex::new(Ledger::default());
     let next = AtomicUsize::new(0);
     let mut random = Random(u64::from(std::process::id()));
-    println!("seed {}", random.0);
     for _ in 0..kills {
         let serving = Serving::configured(&data, &config);
         load(
@@ -205,8 +204,6 @@ fn judge(data: &Path, alerts: &Path, ledger: &Ledger) {
         );
     }
     assert_eq!(delivered, owed);
-    let events = ledger.acknowledged.len();
-    println!("{events} events acknowledged, {} alerts", owed.len());
 }
 
 fn pod(ocsf: &str) -> String {

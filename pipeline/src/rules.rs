@@ -200,7 +200,12 @@ fn rule_files(path: &Path) -> Result<Vec<PathBuf>, RulesError> {
     }
     let mut files = Vec::new();
     for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?.path();
+        let entry = entry.map_err(failed)?;
+        // Kubernetes mounts config maps with a second copy of everything in `..data`.
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let entry = entry.path();
         if entry.is_dir() {
             files.extend(rule_files(&entry)?);
         } else if entry

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use pipeline::config::{self, Config, LogFormat};
 use pipeline::topology::{Instance, StartError};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::live::ServeArgs;
@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &ServeArgs) -> anyhow::Result<Exit> {
     let signals = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let mut told = signals.block_on(async { Signals::listen() })?;
     let instance = match Instance::start(config) {
         Ok(instance) => instance,
         Err(StartError::RuleFaults(faults)) => {
@@ -48,7 +49,7 @@ pub(crate) fn run(arguments: &ServeArgs) -> anyhow::Result<Exit> {
         Err(error) => return Err(error.into()),
     };
     greet(&instance, arguments.config.is_none())?;
-    let failed = signals.block_on(until_told(&instance))?;
+    let failed = signals.block_on(told.until_told(&instance));
     tracing::info!("stopping");
     instance.stop().context("evaluation failed")?;
     if failed {
@@ -58,19 +59,33 @@ pub(crate) fn run(arguments: &ServeArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Waits for a signal to stop; true if evaluation ended before.
-async fn until_told(instance: &Instance) -> anyhow::Result<bool> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(false),
-            _ = interrupt.recv() => return Ok(false),
-            _ = hangup.recv() => instance.reload(),
-            () = tokio::time::sleep(LOOK_EVERY) => {
-                if instance.has_failed() {
-                    return Ok(true);
+/// The signals that are obeyed.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for a signal to stop; true if evaluation ended before.
+    async fn until_told(&mut self, instance: &Instance) -> bool {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return false,
+                _ = self.interrupt.recv() => return false,
+                _ = self.hangup.recv() => instance.reload(),
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    if instance.has_failed() {
+                        return true;
+                    }
                 }
             }
         }

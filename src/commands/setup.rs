@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &SetupArgs) -> anyhow::Result<Exit> {
         Some(folder) => folder.clone(),
         None => fs::canonicalize(out)?,
     };
-    for (name, content) in files(arguments, &installed)? {
+    for (name, content) in files(arguments, &fs::canonicalize(out)?, &installed)? {
         write(&out.join(name), &content)?;
     }
     writeln!(std::io::stdout(), "{}", next_steps(arguments, &installed))?;
@@ -53,7 +53,11 @@ fn write(path: &Path, content: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn files(arguments: &SetupArgs, installed: &Path) -> anyhow::Result<Vec<(&'static str, String)>> {
+fn files(
+    arguments: &SetupArgs,
+    own: &Path,
+    installed: &Path,
+) -> anyhow::Result<Vec<(&'static str, String)>> {
     let issuer = authority()?;
     let host = host_name(&arguments.host)?;
     let server = certificate(
@@ -72,7 +76,7 @@ fn files(arguments: &SetupArgs, installed: &Path) -> anyhow::Result<Vec<(&'stati
     Ok(vec![
         ("audit-policy.yaml", AUDIT_POLICY.to_owned()),
         ("webhook.yaml", kubeconfig(arguments, installed)),
-        ("tidewatch.toml", configuration(arguments, installed, &name)),
+        ("tidewatch.toml", configuration(arguments, own, &name)),
         ("apiserver-flags.txt", flags(installed)),
         ("ca.crt", issuer.pem()),
         ("tidewatch.crt", server.0),
@@ -171,7 +175,8 @@ fn url_host(host: &str) -> String {
     }
 }
 
-fn configuration(arguments: &SetupArgs, installed: &Path, client: &str) -> String {
+/// Tidewatch's own files lie where they were written; what the API server needs may be taken elsewhere.
+fn configuration(arguments: &SetupArgs, own: &Path, client: &str) -> String {
     let host: IpAddr = arguments.host.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]));
     // Another machine's API server reaches no loopback; which of the host's addresses it uses is not ours to know.
     let listen = if host.is_loopback() {
@@ -179,7 +184,7 @@ fn configuration(arguments: &SetupArgs, installed: &Path, client: &str) -> Strin
     } else {
         "0.0.0.0".to_owned()
     };
-    let file = |name: &str| installed.join(name).display().to_string();
+    let file = |name: &str| own.join(name).display().to_string();
     format!(
         "# For `tidewatch serve --config`. All fields: docs/config.md, `tidewatch config schema`.
 data_dir = {data:?}
@@ -251,7 +256,7 @@ fn next_steps(arguments: &SetupArgs, installed: &Path) -> String {
 3. Look at what it finds:
   tidewatch alerts list --config {config}",
         out = arguments.out.display(),
-        config = file("tidewatch.toml").display(),
+        config = arguments.out.join("tidewatch.toml").display(),
         flags = file("apiserver-flags.txt").display(),
     )
 }

@@ -63,8 +63,27 @@ fn text(value: &Value) -> String {
         Value::Text(text) => format!("{text:?}"),
         Value::Flag(flag) => flag.to_string(),
         Value::Number(number) => number.to_string(),
-        Value::Size(bytes) => format!("\"{bytes}B\""),
-        Value::Duration(duration) => format!("\"{}ms\"", duration.as_millis()),
+        Value::Size(bytes) => {
+            let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB"), (0, "B")];
+            let whole = units.iter().find(|(bits, _)| bytes % (1_u64 << bits) == 0);
+            let (bits, unit) = whole.unwrap_or(&(0, "B"));
+            format!("\"{}{unit}\"", bytes >> bits)
+        }
+        Value::Duration(duration) => {
+            let milliseconds = duration.as_millis();
+            let units = [
+                (86_400_000, "d"),
+                (3_600_000, "h"),
+                (60_000, "m"),
+                (1000, "s"),
+                (1, "ms"),
+            ];
+            let whole = units
+                .iter()
+                .find(|(unit, _)| milliseconds.is_multiple_of(*unit));
+            let (unit, name) = whole.unwrap_or(&(1, "ms"));
+            format!("\"{}{name}\"", milliseconds / unit)
+        }
         Value::Address(address) => format!("\"{address}\""),
         Value::Texts(texts) => format!("{texts:?}"),
         Value::Secret(secret) => format!("\"{secret:?}\""),

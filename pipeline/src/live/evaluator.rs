@@ -104,7 +104,7 @@ struct Held {
     now_us: i64,
     bodies: u64,
     damaged_bytes: u64,
-    /// When each body came in, microseconds since 1970 UTC.
+    /// When each body came in whose events matched, microseconds since 1970 UTC.
     received_us: Vec<i64>,
 }
 
@@ -181,10 +181,11 @@ impl Evaluator {
     }
 
     fn run_all(&mut self) -> io::Result<()> {
+        // Counters go on where they were, and not from zero.
+        self.live.told.send_replace(self.told.clone());
         if let Err(error) = self.remember() {
             tracing::warn!(%error, "cannot read what was evaluated shortly before; repeats of it are not told by their bytes");
         }
-        self.live.told.send_replace(self.told.clone());
         loop {
             let catalog = self.live.rules();
             match self.session(&catalog)? {
@@ -261,6 +262,7 @@ impl Evaluator {
         self.held.now_us = self.held.now_us.max(meta.received_us);
         let origin = format!("{} {}/{}", meta.source.as_str(), meta.cluster, meta.origin);
         let input: Arc<str> = format!("{origin} at {}", body.position).into();
+        let hits_before = self.held.hits.len();
         let skip = std::mem::take(&mut self.skip);
         let (mut items, mut rejects) = (0, 0);
         let ended = decode(body, &mut |item| {
@@ -300,7 +302,9 @@ impl Evaluator {
         }
         held.absorb(work.judge.take(), &mut self.merger, &input);
         held.bodies += 1;
-        held.received_us.push(meta.received_us);
+        if held.hits.len() > hits_before {
+            held.received_us.push(meta.received_us);
+        }
         if let Some(checkpoint) = Checkpoint::parse(meta.checkpoint.as_deref()) {
             held.checkpoints
                 .insert(checkpoint.note(), checkpoint.to_text());

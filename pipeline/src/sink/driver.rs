@@ -26,6 +26,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(200);
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
+/// How long calls that are under way are waited for when the process ends.
+const LEAVE: Duration = Duration::from_secs(2);
+
 /// Letters that are buried in one step when a queue is too long.
 const BURIED_MAX: usize = 1000;
 
@@ -99,8 +102,15 @@ impl Sinks {
             sink.stop.store(true, Ordering::Release);
             sink.thread.thread().unpark();
         }
+        let until = Instant::now() + LEAVE;
         for sink in self.threads {
-            if sink.thread.join().is_err() {
+            while !sink.thread.is_finished() && Instant::now() < until {
+                std::thread::sleep(IDLE);
+            }
+            if !sink.thread.is_finished() {
+                // Its receiver hangs. What it may have got will be posted again, with the same id and revision.
+                tracing::warn!(sink = sink.name, "a call did not end in time, and is left");
+            } else if sink.thread.join().is_err() {
                 tracing::error!(sink = sink.name, "the sink's thread failed");
             }
         }

@@ -12,7 +12,7 @@ pub enum Stage {
     Acknowledge,
     /// One sync of the log.
     Sync,
-    /// From a body's being durable to the commit of what came of it.
+    /// From a body's being durable to the commit of what was found in it.
     Evaluate,
     /// One call of a sink.
     Deliver,

@@ -4,7 +4,7 @@
 //!
 //! * `tidewatch_events_total`: received = evaluated + repeated + ignored + rejected; what is in flight is still in the log, as
 //!   `tidewatch_log_bytes{state="waiting"}`;
-//! * `tidewatch_alert_records_total`: for each sink, raised since it began = delivered + dead + in flight.
+//! * `tidewatch_alert_records`: for each sink, raised since it began = delivered + dead + in flight.
 //!
 //! Counts of records are the store's: they move with the position, so that neither a crash nor a restart makes them lie.
 

@@ -75,7 +75,11 @@ impl Snapshot {
         let help = "Bytes of the log that could not be read any more";
         let unit = Some(&Unit::Bytes);
         let mut damaged = page.encode_descriptor("log_damaged", help, unit, MetricType::Counter)?;
-        counter(&mut damaged, &[], totals.damaged_bytes)
+        counter(&mut damaged, &[], totals.damaged_bytes)?;
+        let help = "Dead letters that were removed to keep within their quota";
+        let mut letters =
+            page.encode_descriptor("dead_letters_removed", help, None, MetricType::Counter)?;
+        counter(&mut letters, &[], self.told.borrow().letters_removed)
     }
 
     fn run(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {

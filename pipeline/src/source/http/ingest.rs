@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::spool::{Appender, BodyMeta, BodyWriter, Room, SourceKind};
 
-use super::limits::{DISCARDED_FACTOR, HttpLimits};
+use super::limits::{DISCARDED_FACTOR, DRAINED_BYTES, DRAINED_TIME, HttpLimits};
 
 /// What became of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,21 @@ pub(super) struct Sender {
     pub(super) origin: String,
 }
 
+/// Reads the rest of a body that is not wanted, within bounds: a sender that is still writing would not hear the answer.
+pub(super) async fn drain(mut body: Incoming) {
+    let read = async {
+        let mut left = DRAINED_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            let bytes = frame.data_ref().map_or(0, bytes::Bytes::len);
+            match left.checked_sub(bytes) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    };
+    drop(timeout(DRAINED_TIME, read).await);
+}
+
 /// Streams a body into the log and waits until it is durable.
 pub(super) async fn ingest(
     body: Incoming,
@@ -69,14 +84,19 @@ pub(super) async fn ingest(
     log: &Appender,
     limits: &HttpLimits,
 ) -> Ingested {
-    match log.room() {
-        Room::Free => {}
-        Room::Behind => return Ingested::Busy(Busy::Behind),
-        Room::DiskFull => return Ingested::Busy(Busy::DiskFull),
+    let busy = match log.room() {
+        Room::Free => None,
+        Room::Behind => Some(Busy::Behind),
+        Room::DiskFull => Some(Busy::DiskFull),
+    };
+    if let Some(busy) = busy {
+        drain(body).await;
+        return Ingested::Busy(busy);
     }
     let length = body.size_hint().exact();
     let begun = timeout(limits.patience, log.begin(length)).await;
     let Ok(Ok(writer)) = begun else {
+        drain(body).await;
         return Ingested::Busy(Busy::Memory);
     };
     let until = Instant::now() + limits.body;

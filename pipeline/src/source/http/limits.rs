@@ -56,6 +56,13 @@ pub(super) const NAME_CHARS_MAX: usize = 253;
 /// Bytes beyond the limit of a body that are read and thrown away, so that its sender hears an answer: three times the limit.
 pub(super) const DISCARDED_FACTOR: u64 = 3;
 
+/// 4 MiB: what is read of a body that is refused, so that its sender, who may be writing still, hears why. Bodies of an API server
+/// have 1 to 2 MB.
+pub(super) const DRAINED_BYTES: usize = 4 << 20;
+
+/// How long that may take.
+pub(super) const DRAINED_TIME: Duration = Duration::from_secs(2);
+
 /// Clients whose rates are remembered.
 pub(super) const CLIENTS_MAX: usize = 65_536;
 

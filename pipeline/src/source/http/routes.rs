@@ -15,7 +15,7 @@ use crate::telemetry::{Refused, Telemetry};
 
 use super::auth::{Access, Refusal, Way};
 use super::clients::Place;
-use super::ingest::{Busy, Ingested, Sender, ingest};
+use super::ingest::{Busy, Ingested, Sender, drain, ingest};
 use super::limits::{HttpLimits, NAME_CHARS_MAX};
 use super::tls::PeerName;
 use crate::source::Ready;
@@ -116,6 +116,7 @@ async fn receive(
         .check(way, &head.headers, peer, &sender.cluster)
     {
         telemetry.refused(Refused::Unauthorized);
+        drain(body).await;
         return match refusal {
             Refusal::Unknown => say(
                 StatusCode::UNAUTHORIZED,
@@ -129,6 +130,7 @@ async fn receive(
     }
     if !caller.place.may_ask() {
         telemetry.refused(Refused::Rate);
+        drain(body).await;
         return say(
             StatusCode::TOO_MANY_REQUESTS,
             "too many requests of this client",
