@@ -7,15 +7,7 @@ shared=$2
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# need COMMAND PACKAGE: installs a system package if its command is missing.
-need() {
-    command -v "$1" >/dev/null && return
-    if [[ ! -e $scratch/updated ]]; then
-        apt-get update -qq
-        touch "$scratch/updated"
-    fi
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y "$2" >/dev/null
-}
+. "$(dirname "${BASH_SOURCE[0]}")/need.sh"
 
 fail() {
     echo "FAILED: $*"

@@ -83,8 +83,8 @@ fn the_same_body_again_is_acknowledged_and_counts_once() {
     assert_eq!(serving.post(&body).unwrap(), 200);
     serving.wait_for_metric("tidewatch_events_total{outcome=\"repeated\"}", 6.0);
     assert_eq!(
-        serving.metric("tidewatch_events_total{outcome=\"evaluated\"}"),
-        2.0
+        serving.count("tidewatch_events_total{outcome=\"evaluated\"}"),
+        2
     );
     let found = serving.findings();
     assert_eq!(names(&found), ["a", "b"]);
@@ -350,12 +350,12 @@ fn a_followed_file_is_read_once_over_rotation_and_restarts() {
         ["before", "between", "end", "halves", "new"]
     );
     assert_eq!(
-        serving.metric("tidewatch_events_total{outcome=\"evaluated\"}"),
-        5.0
+        serving.count("tidewatch_events_total{outcome=\"evaluated\"}"),
+        5
     );
     assert_eq!(
-        serving.metric("tidewatch_events_total{outcome=\"repeated\"}"),
-        0.0
+        serving.count("tidewatch_events_total{outcome=\"repeated\"}"),
+        0
     );
 }
 

@@ -126,6 +126,13 @@ impl Serving {
             .unwrap_or(0.0)
     }
 
+    /// A value that is a whole number.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        let value = self.metric(name);
+        assert!(value.fract().abs() < f64::EPSILON, "{name} is {value}");
+        format!("{value:.0}").parse().unwrap()
+    }
+
     /// Waits until a metric has at least this value.
     pub(crate) fn wait_for_metric(&self, name: &str, least: f64) {
         wait_until(&format!("{name} >= {least}"), || self.metric(name) >= least);
