@@ -299,6 +299,140 @@ fn firehose_and_pubsub_push_in_their_envelopes() {
     );
 }
 
+/// Signs tokens as Google does, with a key of its own, by openssl.
+struct Signer {
+    key: std::path::PathBuf,
+}
+
+impl Signer {
+    fn new(folder: &std::path::Path) -> Self {
+        let key = folder.join("rsa.pem");
+        openssl(&["genrsa", "-out", key.to_str().unwrap(), "2048"], b"");
+        Self { key }
+    }
+
+    /// The public half, as a JSON Web Key Set.
+    fn keys(&self) -> String {
+        let modulus = openssl(
+            &[
+                "rsa",
+                "-in",
+                self.key.to_str().unwrap(),
+                "-noout",
+                "-modulus",
+            ],
+            b"",
+        );
+        let hex = String::from_utf8(modulus).unwrap();
+        let hex = hex.trim().trim_start_matches("Modulus=").to_owned();
+        let bytes: Vec<u8> = (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            .collect();
+        json!({ "keys": [{ "kid": "k1", "kty": "RSA", "alg": "RS256", "n": url64(&bytes), "e": "AQAB" }] }).to_string()
+    }
+
+    fn token(&self, algorithm: &str, claims: &Value) -> String {
+        let header = json!({ "alg": algorithm, "kid": "k1", "typ": "JWT" }).to_string();
+        let signed = format!(
+            "{}.{}",
+            url64(header.as_bytes()),
+            url64(claims.to_string().as_bytes())
+        );
+        let key = self.key.to_str().unwrap();
+        let signature = openssl(&["dgst", "-sha256", "-sign", key], signed.as_bytes());
+        format!("{signed}.{}", url64(&signature))
+    }
+}
+
+fn url64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn openssl(arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new("openssl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("openssl runs; on Debian: apt-get install openssl");
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "openssl {arguments:?}");
+    output.stdout
+}
+
+#[test]
+fn pubsub_shows_a_token_that_google_signed_for_us() {
+    let (folder, data) = folder();
+    let signer = Signer::new(folder.path());
+    let keys = folder.path().join("keys.json");
+    fs::write(&keys, signer.keys()).unwrap();
+    let config = format!(
+        "[http.pubsub]\naudience = \"https://us\"\nservice_account = \"push@p.iam\"\nkeys = {:?}\n",
+        keys.to_str().unwrap()
+    );
+    let serving = Serving::configured(&data, &config);
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let claims = |change: &[(&str, Value)]| {
+        let mut claims = json!({
+            "iss": "https://accounts.google.com", "aud": "https://us", "exp": now + 600,
+            "email": "push@p.iam", "email_verified": true,
+        });
+        for (key, value) in change {
+            claims[*key] = value.clone();
+        }
+        claims
+    };
+    let post = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        let body = br#"{"message":{"data":"e30=","messageId":"1"},"subscription":"s"}"#;
+        let headers = [("Authorization", bearer.as_str())];
+        serving
+            .post_to("/v1/pubsub/gke/s", &headers, body)
+            .unwrap()
+            .status
+    };
+    let good = signer.token("RS256", &claims(&[]));
+    wait_until("the keys are read", || post(&good) == 200);
+    for (what, wrong) in [
+        (
+            "audience",
+            signer.token("RS256", &claims(&[("aud", json!("https://other"))])),
+        ),
+        (
+            "account",
+            signer.token("RS256", &claims(&[("email", json!("other@p.iam"))])),
+        ),
+        (
+            "unverified",
+            signer.token("RS256", &claims(&[("email_verified", json!(false))])),
+        ),
+        (
+            "issuer",
+            signer.token("RS256", &claims(&[("iss", json!("https://evil"))])),
+        ),
+        (
+            "expired",
+            signer.token("RS256", &claims(&[("exp", json!(now - 600))])),
+        ),
+        ("algorithm", signer.token("none", &claims(&[]))),
+        ("signature", format!("{}x", &good[..good.len() - 2])),
+        ("nothing", String::new()),
+    ] {
+        assert_eq!(post(&wrong), 401, "{what}");
+    }
+    // It speaks for pushes, not for API servers.
+    let bearer = format!("Bearer {good}");
+    let headers = [("Authorization", bearer.as_str())];
+    let other = serving.post_to("/v1/audit/gke/s", &headers, b"{}").unwrap();
+    assert_eq!(other.status, 401);
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(bytes).unwrap();

@@ -182,7 +182,7 @@ fn answer(
     }
 }
 
-/// Does something with these letters, or with all, in one step.
+/// Does something with these letters, or with all, each in a step of its own: the log is written to in between.
 fn each(
     store: &Store,
     numbers: &[u64],
@@ -195,15 +195,15 @@ fn each(
             true
         })?;
     }
-    let step = store.begin()?;
     let mut done = 0;
     for number in chosen {
+        let step = store.begin()?;
         let Some(letter) = step.dead_letter(number)? else {
             return Ok(Line::Error(format!("there is no dead letter {number}")));
         };
         done += u64::from(act(&step, number, &letter)?);
+        step.commit()?;
     }
-    step.commit()?;
     Ok(Line::End(done))
 }
 

@@ -14,6 +14,7 @@
 pub mod fields;
 
 mod resolve;
+mod resolved;
 mod schema;
 mod show;
 mod values;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use detections::diagnostic::{Diagnostic, Sink, Source};
 
-pub use self::resolve::{
+pub use self::resolved::{
     Config, FileSource, LogFormat, Pubsub, Receiver, SinkConfig, SinkFormat, SinkKind, Tls,
     TokenConfig, faults_of_listening,
 };

@@ -74,7 +74,12 @@ pub struct Ledger {
 enum Part {
     Entry(Entry),
     Pending(Pending),
+    /// When the family is to be looked at again.
+    Timer(i64),
 }
+
+/// The place of the timer among the parts.
+const TIMER: Id = [0xff; 16];
 
 /// Raised when what is stored changes its form.
 const PART_VERSION: u8 = 1;
@@ -144,8 +149,9 @@ impl Ledger {
         memory: &mut M,
     ) -> Result<Vec<Change>, M::Error> {
         for (due_us, id) in memory.due(now_us)? {
-            let family = self.family(id, memory)?;
-            family.timer_us = Some(due_us);
+            if self.family(id, memory)?.timer_us != Some(due_us) {
+                memory.set_timer(&id, Some(due_us), None)?;
+            }
         }
         let mut changes = Vec::new();
         for id in std::mem::take(&mut self.touched) {
@@ -228,6 +234,7 @@ fn load(parts: &[Vec<u8>], index: &HashMap<String, usize>) -> Family {
                 pending.waiting.key.rule = rule_of(&pending.rule);
                 family.pending.insert(pending.identity, pending);
             }
+            Some(Part::Timer(due_us)) => family.timer_us = Some(due_us),
             None => tracing::error!("a stored act cannot be read, and is forgotten"),
         }
     }
@@ -263,6 +270,8 @@ fn store<M: Memory>(
     }
     if family.timer_us != due_us {
         memory.set_timer(id, family.timer_us, due_us)?;
+        let timer = due_us.map(|due_us| bytes(&Part::Timer(due_us)));
+        memory.put(id, &TIMER, timer.as_deref())?;
         family.timer_us = due_us;
     }
     Ok(())

@@ -8,20 +8,19 @@ use std::time::{Duration, Instant};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::correlate::{Hit, Ledger, Memory as _};
-use crate::decode::limits::KEPT_BYTES_MAX;
-use crate::decode::{Item, Rejected};
+use crate::decode::Item;
 use crate::enrich::Enricher;
-use crate::hex::hex;
-use crate::judge::{Judge, RowHits};
+use crate::judge::Judge;
 use crate::limits::{ACT_KEPT_US, COMMIT_BYTES_MAX};
 use crate::merge::Merger;
 use crate::source::tail::Checkpoint;
-use crate::spool::{Appender, Entry, Log, Position, Reader, StoredBody};
-use crate::store::{DeadLetter, Progress, Store, StoreError, Totals};
+use crate::spool::{Appender, Entry, Log, Reader, StoredBody};
+use crate::store::{Progress, Store, StoreError, Totals};
 
 use crate::telemetry::Stage;
 
 use super::bodies::decode;
+use super::held::{Held, left_out, letter, more_rejects};
 use super::records::record;
 use super::{Live, LiveOptions, Told};
 
@@ -46,9 +45,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Records of one body that are kept as dead letters one by one.
 const REJECTS_KEPT_MAX: u64 = 1000;
-
-/// What a letter takes in memory besides its bytes.
-const LETTER_BYTES: usize = 512;
 
 /// 1 GiB: how much of the log before the position is read at start, so that repeats of it are recognised. An API server repeats
 /// within 248 s.
@@ -84,35 +80,6 @@ pub struct Evaluator {
     broken: Option<String>,
     /// When the disk was last looked at for want of anything to do.
     looked: Instant,
-}
-
-/// What the next commit will hold.
-#[derive(Default)]
-struct Held {
-    hits: Vec<HeldHit>,
-    letters: Vec<DeadLetter>,
-    /// How far followed files were read, by path.
-    checkpoints: BTreeMap<String, String>,
-    bytes: usize,
-    /// When the first of it came.
-    since: Option<Instant>,
-    /// When the position first moved, and where to, and the time there.
-    moved: Option<Instant>,
-    position: Position,
-    /// Items of the body there that are in this.
-    items: u64,
-    now_us: i64,
-    bodies: u64,
-    damaged_bytes: u64,
-    /// When each body came in whose events matched, microseconds since 1970 UTC.
-    received_us: Vec<i64>,
-}
-
-struct HeldHit {
-    hits: RowHits,
-    time: Option<i64>,
-    input: Arc<str>,
-    now_us: i64,
 }
 
 /// What a set of rules is evaluated with.
@@ -510,94 +477,5 @@ impl Evaluator {
             });
         }
         Ok(())
-    }
-}
-
-impl Held {
-    fn from(progress: &Progress) -> Self {
-        Self {
-            position: progress.position,
-            items: progress.items,
-            now_us: progress.now_us,
-            ..Self::default()
-        }
-    }
-
-    fn absorb(&mut self, judged: crate::judge::Judged, merger: &mut Merger, input: &Arc<str>) {
-        let repeated = merger.merge(&judged);
-        for (hits, time) in judged.into_hits(&repeated) {
-            self.since.get_or_insert_with(Instant::now);
-            // A parsed event takes some times what it took as text.
-            self.bytes += 8 * hits.raw.len();
-            self.hits.push(HeldHit {
-                hits,
-                time,
-                input: input.clone(),
-                now_us: self.now_us,
-            });
-        }
-    }
-
-    fn bury(&mut self, letter: DeadLetter) {
-        self.since.get_or_insert_with(Instant::now);
-        let bytes = letter.text.as_ref().or(letter.hex.as_ref());
-        self.bytes += LETTER_BYTES + bytes.map_or(0, String::len);
-        self.letters.push(letter);
-    }
-}
-
-/// Tells that there were more records that could not be read than are kept one by one.
-fn more_rejects(count: u64, body: &StoredBody, origin: &str) -> DeadLetter {
-    DeadLetter {
-        stage: "input".to_owned(),
-        reason: "more_rejects".to_owned(),
-        explanation: format!(
-            "{count} more records of this body could not be read; the log holds it for as long as it is kept"
-        ),
-        origin: origin.to_owned(),
-        cluster: body.meta.cluster.clone(),
-        position: body.position.0,
-        at_us: body.meta.received_us,
-        ..DeadLetter::default()
-    }
-}
-
-/// Tells that a body was too large to be kept whole.
-fn left_out(body: &StoredBody, origin: &str) -> DeadLetter {
-    let meta = &body.meta;
-    DeadLetter {
-        stage: "input".to_owned(),
-        reason: "body_too_large".to_owned(),
-        explanation: format!(
-            "{} bytes of this body were beyond the limit and are not kept; the {} before were evaluated",
-            meta.left_out, meta.bytes
-        ),
-        origin: origin.to_owned(),
-        cluster: meta.cluster.clone(),
-        position: body.position.0,
-        offset: meta.bytes,
-        at_us: meta.received_us,
-        ..DeadLetter::default()
-    }
-}
-
-fn letter(rejected: &Rejected<'_>, body: &StoredBody, origin: &str) -> DeadLetter {
-    let kept = &rejected.bytes[..rejected.bytes.len().min(KEPT_BYTES_MAX)];
-    let (text, bytes) = match std::str::from_utf8(kept) {
-        Ok(text) => (Some(text.to_owned()), None),
-        Err(_) => (None, Some(hex(kept))),
-    };
-    DeadLetter {
-        stage: "input".to_owned(),
-        reason: rejected.reason.as_str().to_owned(),
-        explanation: rejected.reason.to_string(),
-        origin: origin.to_owned(),
-        cluster: body.meta.cluster.clone(),
-        position: body.position.0,
-        offset: rejected.offset,
-        at_us: body.meta.received_us,
-        text,
-        hex: bytes,
-        ..DeadLetter::default()
     }
 }

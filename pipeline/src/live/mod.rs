@@ -17,6 +17,7 @@
 
 mod bodies;
 mod evaluator;
+mod held;
 mod records;
 #[cfg(test)]
 mod tests;

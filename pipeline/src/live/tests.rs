@@ -14,7 +14,7 @@ use crate::decode::Decoder;
 use crate::rules::RuleSources;
 use crate::run::Pipeline;
 use crate::spool::disk::Disk;
-use crate::spool::simulated::SimulatedDisk;
+use crate::spool::simulated::{Random, SimulatedDisk};
 use crate::spool::{BodyMeta, Log, LogOptions, SourceKind};
 use crate::store::{Cursor, Filter, Record, Store};
 use crate::wire::ocsf;
@@ -46,25 +46,9 @@ fn events() -> Vec<Vec<u8>> {
     events
 }
 
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap()
-    }
-
-    fn shuffle<T>(&mut self, list: &mut [T]) {
-        for index in (1..list.len()).rev() {
-            list.swap(index, self.below(index + 1));
-        }
+fn shuffle<T>(list: &mut [T], random: &mut Random) {
+    for index in (1..list.len()).rev() {
+        list.swap(index, random.below(index + 1));
     }
 }
 
@@ -218,10 +202,10 @@ fn the_last_word_on_each_finding_is_replays_whatever_the_order() {
     let expected = replayed(&events);
     assert!(expected.len() > 50);
     for seed in 0..4 {
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let mut shuffled = events.clone();
         if seed > 0 {
-            random.shuffle(&mut shuffled);
+            shuffle(&mut shuffled, &mut random);
         }
         let instance = Instance::start(&SimulatedDisk::new());
         let mut rest = &shuffled[..];
@@ -304,7 +288,7 @@ fn a_large_body_is_committed_in_parts_and_counts_once() {
             body.push(b'\n');
         }
     }
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let mut disk = SimulatedDisk::new();
     let instance = Instance::start(&disk);
     assert!(instance.post(&body));
@@ -316,7 +300,7 @@ fn a_large_body_is_committed_in_parts_and_counts_once() {
         );
         std::thread::yield_now();
     }
-    disk = disk.crashed(&mut || random.next());
+    disk = disk.crashed(&mut random);
     instance.stop();
     let instance = Instance::start(&disk);
     for _ in 0..3 {
@@ -350,10 +334,10 @@ fn no_power_cut_loses_an_alert_or_raises_one_twice() {
 }
 
 fn power_cuts(events: &[Vec<u8>], seed: u64) {
-    let mut random = Random(1000 + seed);
+    let mut random = Random::new(1000 + seed);
     let mut disk = SimulatedDisk::new();
     let mut owed: Vec<Vec<u8>> = events.to_vec();
-    random.shuffle(&mut owed);
+    shuffle(&mut owed, &mut random);
     let mut acknowledged: Vec<Vec<u8>> = Vec::new();
     let mut seen = Seen::default();
     for generation in 0..6 {
@@ -370,10 +354,10 @@ fn power_cuts(events: &[Vec<u8>], seed: u64) {
             if random.below(3) == 0 {
                 follow(&instance, &mut seen);
             }
-            std::thread::sleep(Duration::from_micros(random.next() % 3000));
+            std::thread::sleep(Duration::from_micros(random.next_number() % 3000));
         }
         // Whatever the disk holds at this moment is all that is left.
-        let after = disk.crashed(&mut || random.next());
+        let after = disk.crashed(&mut random);
         let cursor = Store::open(&(Arc::new(after.clone()) as Arc<dyn Disk>))
             .unwrap_or_else(|error| panic!("seed {seed}, generation {generation}: {error}"))
             .cursor("test")

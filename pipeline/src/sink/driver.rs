@@ -218,7 +218,13 @@ impl Driver {
 
     fn resume(&mut self) -> Result<(), String> {
         let cursor = self.shared.store.cursor(&self.config.name).map_err(text)?;
-        self.deliver.resume(&cursor.place)
+        self.deliver.resume(&cursor.place)?;
+        let place = self.deliver.place();
+        if place == cursor.place {
+            return Ok(());
+        }
+        // A file that is begun is known before anything is written to it.
+        self.set_cursor(&Cursor { place, ..cursor }, &[])
     }
 
     /// Delivers the next batch; false if there is none.

@@ -7,9 +7,10 @@ use bytes::BytesMut;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::limits::CHUNK_BYTES;
+use super::log::{AppendError, Gauges, LogOptions};
 use super::record::BodyMeta;
 use super::segments::Position;
-use super::writer::{AppendError, Command, Gauges, LogOptions, Place};
+use super::writer::{Command, Place};
 
 /// Writes bodies. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@
 //! [`limits::CHUNK_BYTES`], between the chunks of others. Its last record names the chunks before it, and makes it a body:
 //! whoever reads the log meets bodies whole, or not at all.
 //!
-//! 1. [`Appender::finish`] returns only after the body is on the disk: written *and* synced. One sync serves all who wait.
+//! 1. [`BodyWriter::finish`] returns only after the body is on the disk: written *and* synced. One sync serves all who wait.
 //! 2. Readers see what is synced, never more: what they evaluate cannot vanish in a crash.
 //! 3. A fault of the disk fails those who wait for it, and nobody else. After a failed sync nothing of what was written since
 //!    the last good one counts, whatever a retry might say: the kernel forgets which pages it could not write. The log goes on
@@ -27,6 +27,7 @@ pub mod limits;
 pub mod record;
 
 mod appender;
+mod log;
 mod reader;
 mod recover;
 mod segments;
@@ -37,8 +38,8 @@ pub mod simulated;
 mod tests;
 
 pub use self::appender::{Appender, BodyWriter, Room};
+pub use self::log::{AppendError, Log, LogOptions};
 pub use self::reader::{BodyReader, Entry, Reader, StoredBody};
 pub use self::record::{BodyMeta, SourceKind};
 pub use self::recover::Recovered;
 pub use self::segments::Position;
-pub use self::writer::{AppendError, Log, LogOptions};

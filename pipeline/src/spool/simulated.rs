@@ -13,6 +13,37 @@ use super::disk::{Disk, DiskFile};
 
 const SECTOR: usize = 512;
 
+/// Numbers that are random enough, and the same for the same seed (`SplitMix64`).
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Begins with a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub fn next_number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below a bound.
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next_number() % bound.max(1) as u64).unwrap_or(0)
+    }
+
+    /// One of two, evenly.
+    pub fn toss(&mut self) -> bool {
+        self.next_number().is_multiple_of(2)
+    }
+}
+
 /// A folder in memory.
 #[derive(Clone, Debug, Default)]
 pub struct SimulatedDisk {
@@ -77,18 +108,18 @@ impl SimulatedDisk {
         self.state().faults = faults;
     }
 
-    /// The disk as it could be found after losing power now. `random` gives numbers.
+    /// The disk as it could be found after losing power now.
     #[must_use]
-    pub fn crashed(&self, random: &mut dyn FnMut() -> u64) -> Self {
+    pub fn crashed(&self, random: &mut Random) -> Self {
         let state = self.state();
         let after = Self::new();
         let mut names = state.durable.clone();
         for (name, file) in &state.names {
-            if !names.contains_key(name) && random().is_multiple_of(2) {
+            if !names.contains_key(name) && random.toss() {
                 names.insert(name.clone(), file.clone());
             }
         }
-        names.retain(|name, _| state.names.contains_key(name) || random().is_multiple_of(2));
+        names.retain(|name, _| state.names.contains_key(name) || random.toss());
         let crashed: BTreeMap<_, _> = names
             .into_iter()
             .map(|(name, file)| (name, Arc::new(file.crashed(&after, random))))
@@ -121,21 +152,16 @@ impl SimulatedFile {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn crashed(&self, disk: &SimulatedDisk, random: &mut dyn FnMut() -> u64) -> Self {
+    fn crashed(&self, disk: &SimulatedDisk, random: &mut Random) -> Self {
         let content = self.content();
         let (now, durable) = (&content.bytes, &content.durable);
         let lengths = std::iter::once((durable.len(), durable.len()));
         let lengths: Vec<_> = lengths.chain(content.lengths.iter().copied()).collect();
-        let mut below = |bound: usize| usize::try_from(random() % bound as u64).unwrap_or(0);
-        let (low, high) = lengths[below(lengths.len())];
-        let length = low + below(high - low + 1);
+        let (low, high) = lengths[random.below(lengths.len())];
+        let length = low + random.below(high - low + 1);
         let mut bytes = vec![0; length];
         for (sector, kept) in bytes.chunks_mut(SECTOR).enumerate() {
-            let from = if random().is_multiple_of(2) {
-                now
-            } else {
-                durable
-            };
+            let from = if random.toss() { now } else { durable };
             let start = sector * SECTOR;
             let end = (start + kept.len()).min(from.len());
             if let Some(source) = from.get(start..end) {

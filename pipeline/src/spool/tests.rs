@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 
 use super::disk::{Disk, Folder};
-use super::simulated::{Faults, SimulatedDisk};
+use super::simulated::{Faults, Random, SimulatedDisk};
 use super::*;
 
 fn meta(origin: &str) -> BodyMeta {
@@ -18,29 +18,12 @@ fn meta(origin: &str) -> BodyMeta {
     }
 }
 
-/// Numbers that are random enough, and the same for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-}
-
 /// A body that shows which one it is all over.
 fn body(number: u64, length: usize) -> Vec<u8> {
-    let mut random = Random(number);
+    let mut random = Random::new(number);
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {
-        bytes.extend(random.next().to_le_bytes());
+        bytes.extend(random.next_number().to_le_bytes());
     }
     bytes.truncate(length);
     bytes
@@ -215,9 +198,9 @@ fn what_a_failed_sync_forgot_is_never_acknowledged_and_never_read() {
         bodies.into_iter().map(|(name, _)| name).collect()
     };
     assert_eq!(names(&log), ["before", "after"]);
-    let mut random = Random(3);
+    let mut random = Random::new(3);
     for _ in 0..20 {
-        let (after, _) = open(&disk.crashed(&mut || random.next()), Position(0));
+        let (after, _) = open(&disk.crashed(&mut random), Position(0));
         assert_eq!(names(&after), ["before", "after"]);
     }
 }
@@ -306,7 +289,7 @@ fn crashing(disk: &SimulatedDisk) -> Log {
 }
 
 fn crashes(seed: u64) {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut disk = SimulatedDisk::new();
     let mut acknowledged: BTreeMap<u64, usize> = BTreeMap::new();
     let mut sent: BTreeMap<u64, usize> = BTreeMap::new();
@@ -323,7 +306,6 @@ fn crashes(seed: u64) {
                     1..4 => random.below(100_000),
                     _ => random.below(2000),
                 };
-                let size = usize::try_from(size).unwrap();
                 let (number, appender) = (next, log.appender());
                 next += 1;
                 sent.insert(number, size);
@@ -339,11 +321,11 @@ fn crashes(seed: u64) {
                         sync_once: random.below(2) == 0,
                         cut: random.below(3) == 0,
                     });
-                    tokio::time::sleep(Duration::from_micros(random.below(300))).await;
+                    tokio::time::sleep(Duration::from_micros(random.next_number() % 300)).await;
                 }
             }
             disk.set_faults(Faults::default());
-            tokio::time::sleep(Duration::from_micros(random.below(4000))).await;
+            tokio::time::sleep(Duration::from_micros(random.next_number() % 4000)).await;
             let mut done = Vec::new();
             for sender in senders {
                 // Those who are not done now never will be: the power goes.
@@ -354,7 +336,7 @@ fn crashes(seed: u64) {
             done
         });
         acknowledged.extend(done);
-        disk = disk.crashed(&mut || random.next());
+        disk = disk.crashed(&mut random);
     }
     let log = crashing(&disk);
     check(seed, &log, &acknowledged, &sent);

@@ -235,6 +235,11 @@ fn open_file(disk: &Arc<dyn Disk>) -> io::Result<Arc<dyn DiskFile>> {
     } else {
         disk.create(FILE)?
     };
+    // redb writes its mark last: a file without it was being made when the process died, and holds nothing.
+    let mut mark = [0; 8];
+    if file.len()? > 0 && file.read_exact_at(&mut mark, 0).is_ok() && mark == [0; 8] {
+        file.set_len(0)?;
+    }
     disk.sync_names()?;
     Ok(file)
 }

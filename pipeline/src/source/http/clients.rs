@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::limits::{CLIENTS_MAX, HttpLimits};
+use super::limits::{BODIES_PER_CLIENT, CLIENTS_MAX, HttpLimits};
 
 /// All clients of a listener.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ struct State {
 #[derive(Debug)]
 struct Client {
     connections: usize,
+    /// Bodies on their way.
+    bodies: usize,
     /// Requests that it may still make at once.
     tokens: f64,
     refilled: Instant,
@@ -55,6 +57,7 @@ impl Clients {
         let burst = self.burst();
         let client = state.clients.entry(address).or_insert_with(|| Client {
             connections: 0,
+            bodies: 0,
             tokens: burst,
             refilled: Instant::now(),
         });
@@ -82,7 +85,33 @@ impl Clients {
     }
 }
 
+/// A body on its way, for as long as the value lives.
+#[derive(Debug)]
+pub(super) struct BodyPlace<'a> {
+    place: &'a Place,
+}
+
+impl Drop for BodyPlace<'_> {
+    fn drop(&mut self) {
+        let mut state = self.place.clients.state();
+        if let Some(client) = state.clients.get_mut(&self.place.address) {
+            client.bodies -= 1;
+        }
+    }
+}
+
 impl Place {
+    /// A place for one more body; `None` if this client sends too many at once.
+    pub(super) fn body(&self) -> Option<BodyPlace<'_>> {
+        let mut state = self.clients.state();
+        let client = state.clients.get_mut(&self.address)?;
+        if client.bodies >= BODIES_PER_CLIENT {
+            return None;
+        }
+        client.bodies += 1;
+        Some(BodyPlace { place: self })
+    }
+
     /// Whether the client may make one more request now.
     pub(super) fn may_ask(&self) -> bool {
         let (rate, burst) = (

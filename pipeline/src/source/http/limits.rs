@@ -63,6 +63,10 @@ pub(super) const DRAINED_BYTES: usize = 4 << 20;
 /// How long that may take.
 pub(super) const DRAINED_TIME: Duration = Duration::from_secs(2);
 
+/// Bodies of one client on their way at once. Each may hold a mebibyte: with more, one slow sender could take all memory for bodies
+/// from the others.
+pub(super) const BODIES_PER_CLIENT: usize = 24;
+
 /// Clients whose rates are remembered.
 pub(super) const CLIENTS_MAX: usize = 65_536;
 

@@ -136,6 +136,14 @@ async fn receive(
             "too many requests of this client",
         );
     }
+    let Some(_on_its_way) = caller.place.body() else {
+        telemetry.refused(Refused::Rate);
+        drain(body).await;
+        return say(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many bodies of this client at once",
+        );
+    };
     let begun = std::time::Instant::now();
     let (source, cluster, origin) = (sender.source, sender.cluster.clone(), sender.origin.clone());
     match ingest(body, sender, &context.log, &context.limits).await {
