@@ -2,7 +2,7 @@
 //! acknowledged event was evaluated exactly once as far as committed alerts tell, no alert came twice, none was invented, and a
 //! fresh event still flows.
 //!
-//! One event in ten is the creation of a privileged pod of its own name, so that it owes exactly one finding of its own; the
+//! One event in fifty is the creation of a privileged pod of its own name, so that it owes exactly one finding of its own; the
 //! others owe only to be counted. Senders behave like the API server: a body without an answer is sent again, byte for byte.
 //!
 //! `TIDEWATCH_ORACLE_KILLS=100 cargo test --release --test oracle` is the long version.
@@ -141,7 +141,7 @@ fn event(name: &str) -> Value {
 }
 
 fn owes_alert(name: &str) -> bool {
-    name.ends_with('0') || name == "fresh"
+    name.ends_with("00") || name.ends_with("50") || name == "fresh"
 }
 
 /// Sends what has no answer yet, and a fresh event; waits until all of it is evaluated and delivered.
@@ -153,10 +153,15 @@ fn settle(serving: &Serving, ledger: &Mutex<Ledger>) {
     ledger.lock().unwrap().sent.insert("fresh".to_owned());
     assert!(send(serving, ledger, vec!["fresh".to_owned()]));
     let acknowledged = ledger.lock().unwrap().acknowledged.len() as f64;
-    serving.wait_for_metric(
-        "tidewatch_events_total{outcome=\"evaluated\"}",
-        acknowledged,
-    );
+    let evaluated = "tidewatch_events_total{outcome=\"evaluated\"}";
+    // A hundred kills leave a backlog; as long as it shrinks, there is hope.
+    let mut before = -1.0;
+    while serving.metric(evaluated) < acknowledged {
+        let now = serving.metric(evaluated);
+        assert!(now > before, "{now} of {acknowledged}: {}", serving.said());
+        before = now;
+        std::thread::sleep(Duration::from_secs(5));
+    }
     wait_until("all is delivered", || {
         serving.metric("tidewatch_alert_records{sink=\"file\",state=\"in_flight\"}") < 0.5
     });
