@@ -67,6 +67,9 @@ pub(super) const DRAINED_TIME: Duration = Duration::from_secs(2);
 /// from the others.
 pub(super) const BODIES_PER_CLIENT: usize = 24;
 
+/// Connections that wait to be accepted. With fewer, a storm of them waits a second each for the kernel to try again.
+pub(super) const BACKLOG: u32 = 4096;
+
 /// Clients whose rates are remembered.
 pub(super) const CLIENTS_MAX: usize = 65_536;
 

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -24,7 +24,7 @@ use crate::telemetry::Refused;
 use super::HttpOptions;
 use super::auth::pubsub::Verifier;
 use super::clients::{Clients, Place};
-use super::limits::{DRAIN, HEAD_BYTES_MAX, HttpLimits, STREAMS_MAX};
+use super::limits::{BACKLOG, DRAIN, HEAD_BYTES_MAX, HttpLimits, STREAMS_MAX};
 use super::routes::{Caller, Context, answer};
 use super::tls::{PeerName, TlsSource};
 
@@ -52,9 +52,7 @@ impl HttpServer {
     /// If the address cannot be had.
     pub async fn bind(options: HttpOptions, log: Appender) -> Result<Self, ListenError> {
         let address = options.listen;
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| ListenError { address, source })?;
+        let listener = listen(address).map_err(|source| ListenError { address, source })?;
         Ok(Self {
             listener,
             tls: options.tls.map(Arc::new),
@@ -137,6 +135,18 @@ impl HttpServer {
         };
         connections.spawn(connection.serve(stream, place));
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // A restart must not wait for connections of the process before to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 struct Connection {
