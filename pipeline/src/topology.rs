@@ -154,12 +154,7 @@ impl Instance {
             .name("evaluator".to_owned())
             .spawn(move || evaluator.run())
             .map_err(StartError::System)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("http")
-            .enable_all()
-            .build()
-            .map_err(StartError::System)?;
+        let runtime = runtime().map_err(StartError::System)?;
         let served = Served {
             store: store.clone(),
             log: log.appender(),
@@ -175,7 +170,10 @@ impl Instance {
             ready: Arc::new(Ready::new(log.appender(), &live)),
             telemetry: telemetry.clone(),
         };
-        let server = runtime.block_on(HttpServer::bind(options, log.appender()))?;
+        let server = {
+            let _within = runtime.enter();
+            HttpServer::bind(options, log.appender())?
+        };
         let address = server.address().map_err(StartError::System)?;
         let reloader = Reloader::start(
             &config,
@@ -273,6 +271,15 @@ pub fn check_world(config: &Config) -> Vec<String> {
         faults.extend(secret.read().err());
     }
     faults
+}
+
+/// Two threads are enough: they move bytes, and wait.
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("http")
+        .enable_all()
+        .build()
 }
 
 fn live_options(config: &Config) -> LiveOptions {

@@ -46,11 +46,11 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Listens.
+    /// Listens. Called within a runtime, which will serve.
     ///
     /// # Errors
     /// If the address cannot be had.
-    pub async fn bind(options: HttpOptions, log: Appender) -> Result<Self, ListenError> {
+    pub fn bind(options: HttpOptions, log: Appender) -> Result<Self, ListenError> {
         let address = options.listen;
         let listener = listen(address).map_err(|source| ListenError { address, source })?;
         Ok(Self {
