@@ -81,19 +81,24 @@ fn records(
     Ok(Some(()))
 }
 
-fn list(arguments: &FilterArgs, limit: usize, data: &DataArgs) -> anyhow::Result<Exit> {
+/// All of them, newest first; `None` if the configuration has errors.
+fn collected(data: &DataArgs, filter: Filter) -> anyhow::Result<Option<Vec<Record>>> {
     let mut found = Vec::new();
-    let filter = Filter {
-        limit: (limit > 0).then_some(limit),
-        ..filter(arguments)
-    };
     let asked = records(data, filter, &mut |record| {
         found.push(record);
         true
     })?;
-    if asked.is_none() {
+    Ok(asked.map(|()| found))
+}
+
+fn list(arguments: &FilterArgs, limit: usize, data: &DataArgs) -> anyhow::Result<Exit> {
+    let filter = Filter {
+        limit: (limit > 0).then_some(limit),
+        ..filter(arguments)
+    };
+    let Some(found) = collected(data, filter)? else {
         return Ok(Exit::Config);
-    }
+    };
     let mut out = anstream::AutoStream::auto(std::io::stdout()).lock();
     for record in found.iter().rev() {
         let short = record.uid.get(..8).unwrap_or(&record.uid);
@@ -110,18 +115,13 @@ fn list(arguments: &FilterArgs, limit: usize, data: &DataArgs) -> anyhow::Result
 fn show(ids: &[String], data: &DataArgs) -> anyhow::Result<Exit> {
     let mut out = anstream::AutoStream::auto(std::io::stdout()).lock();
     for id in ids {
-        let mut found = Vec::new();
         let filter = Filter {
             uid: Some(id.to_ascii_lowercase()),
             ..Filter::default()
         };
-        let asked = records(data, filter, &mut |record| {
-            found.push(record);
-            true
-        })?;
-        if asked.is_none() {
+        let Some(found) = collected(data, filter)? else {
             return Ok(Exit::Config);
-        }
+        };
         if found.is_empty() {
             return Err(anyhow!("there is no finding whose id begins with {id}"));
         }

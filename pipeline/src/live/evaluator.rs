@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::correlate::{Hit, Ledger, Memory as _};
+use crate::correlate::{Hit, Ledger};
 use crate::decode::Item;
 use crate::enrich::Enricher;
 use crate::judge::Judge;
@@ -405,7 +405,6 @@ impl Evaluator {
         step.set_progress(&progress)?;
         // What is due already has been looked at; there may be more of it than one step takes.
         let next_timer_us = step.next_timer()?;
-        let _more = step.due(now_us)?;
         step.commit()?;
         if tidy && !more_to_tidy {
             self.tidied_us = now_us;
