@@ -11,3 +11,8 @@ need() {
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$2" >/dev/null
     [[ -z $made ]] || rm -f "$policy"
 }
+
+# need_file FILE PACKAGE: the same for a package without a command.
+need_file() {
+    [[ -e $1 ]] || need "$1" "$2"
+}

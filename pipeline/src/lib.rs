@@ -13,6 +13,7 @@ pub mod batch;
 pub mod correlate;
 pub mod decode;
 pub mod enrich;
+pub mod kafka;
 pub mod redact;
 pub mod repeats;
 pub mod sink;

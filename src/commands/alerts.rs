@@ -1,18 +1,18 @@
-//! `tidewatch alerts` and `tidewatch dlq`: what the serving process has found, and what it could not process.
+//! `tidewatch alerts`: what the serving process has found.
 
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
 use anyhow::anyhow;
 use detections::sigma::ast::Level;
-use pipeline::control::{Line, Request, ask, bytes};
-use pipeline::store::{DeadLetter, Filter, Record};
+use pipeline::control::{Line, Request, ask};
+use pipeline::store::{Filter, Record};
 use pipeline::wire::text;
 
-use crate::cli::live::{AlertsCommand, Chosen, DataArgs, DlqCommand, ExportFormat, FilterArgs};
+use crate::cli::live::{AlertsCommand, DataArgs, ExportFormat, FilterArgs};
 use crate::exit::Exit;
 
-use super::config::load_or_show;
+use super::config::{Place, place};
 
 pub(crate) fn alerts(command: &AlertsCommand) -> anyhow::Result<Exit> {
     match command {
@@ -30,26 +30,16 @@ pub(crate) fn alerts(command: &AlertsCommand) -> anyhow::Result<Exit> {
     }
 }
 
-pub(crate) fn dlq(command: &DlqCommand) -> anyhow::Result<Exit> {
-    match command {
-        DlqCommand::List { json, data } => list_letters(*json, data),
-        DlqCommand::Show { number, data } => show_letter(*number, data),
-        DlqCommand::Redrive { chosen, data } => {
-            change(&Request::Redrive(numbers(chosen)), data, "sent again")
-        }
-        DlqCommand::Remove { chosen, data } => {
-            change(&Request::Forget(numbers(chosen)), data, "removed")
-        }
-    }
-}
-
 /// Where the data lies; `None` if the configuration has errors.
 fn folder(data: &DataArgs) -> anyhow::Result<Option<PathBuf>> {
-    if let Some(folder) = &data.data_dir {
-        return Ok(Some(folder.clone()));
+    match place(data)? {
+        None => Ok(None),
+        Some(Place::Folder(folder)) => Ok(Some(folder)),
+        Some(Place::Kafka(kafka)) => Err(anyhow!(
+            "with state in Kafka alerts are in its topic {}: read them from there",
+            kafka.topics.alerts
+        )),
     }
-    let loaded = load_or_show(data.config.as_deref())?;
-    Ok(loaded.map(|(_, config)| config.data_dir))
 }
 
 fn filter(arguments: &FilterArgs) -> Filter {
@@ -154,95 +144,4 @@ fn export(arguments: &FilterArgs, format: ExportFormat, data: &DataArgs) -> anyh
     }
     out.flush()?;
     Ok(asked.map_or(Exit::Config, |()| Exit::Success))
-}
-
-fn letters(
-    data: &DataArgs,
-    take: &mut dyn FnMut(u64, DeadLetter) -> bool,
-) -> anyhow::Result<Option<()>> {
-    let Some(folder) = folder(data)? else {
-        return Ok(None);
-    };
-    ask(&folder, &Request::DeadLetters, &mut |line| match line {
-        Line::DeadLetter(number, letter) => take(number, *letter),
-        _ => true,
-    })?;
-    Ok(Some(()))
-}
-
-fn list_letters(json: bool, data: &DataArgs) -> anyhow::Result<Exit> {
-    let mut out = std::io::stdout().lock();
-    let (mut count, mut failed) = (0, None);
-    let asked = letters(data, &mut |number, letter| {
-        count += 1;
-        failed = writeln!(out, "{}", letter_line(number, &letter, json)).err();
-        failed.is_none()
-    })?;
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    if count == 0 && asked.is_some() {
-        anstream::eprintln!("no dead letters");
-    }
-    Ok(asked.map_or(Exit::Config, |()| Exit::Success))
-}
-
-fn letter_line(number: u64, letter: &DeadLetter, json: bool) -> String {
-    if json {
-        let mut document = serde_json::to_value(letter).unwrap_or_default();
-        document["number"] = number.into();
-        return document.to_string();
-    }
-    let size = bytes(letter).map_or(0, |bytes| bytes.len());
-    let explanation: String = letter
-        .explanation
-        .chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
-        .take(120)
-        .collect();
-    format!(
-        "{number:>6}  {}  {}  {}  {explanation} ({size} bytes)",
-        text::time(letter.at_us),
-        letter.stage,
-        letter.origin,
-    )
-}
-
-fn show_letter(number: u64, data: &DataArgs) -> anyhow::Result<Exit> {
-    let mut found = None;
-    let asked = letters(data, &mut |this, letter| {
-        if this == number {
-            found = bytes(&letter);
-        }
-        this < number
-    })?;
-    if asked.is_none() {
-        return Ok(Exit::Config);
-    }
-    let bytes = found.ok_or_else(|| anyhow!("there is no dead letter {number} with bytes"))?;
-    std::io::stdout().write_all(&bytes)?;
-    Ok(Exit::Success)
-}
-
-fn numbers(chosen: &Chosen) -> Vec<u64> {
-    if chosen.all {
-        Vec::new()
-    } else {
-        chosen.numbers.clone()
-    }
-}
-
-fn change(request: &Request, data: &DataArgs, done: &str) -> anyhow::Result<Exit> {
-    let Some(folder) = folder(data)? else {
-        return Ok(Exit::Config);
-    };
-    let count = ask(&folder, request, &mut |_| true)?;
-    writeln!(std::io::stdout(), "{count} {done}")?;
-    Ok(Exit::Success)
 }

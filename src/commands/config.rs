@@ -1,13 +1,13 @@
 //! `tidewatch config`.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use detections::diagnostic::Severity;
-use pipeline::config::{self, Config, Values};
+use pipeline::config::{self, Config, KafkaConfig, StateKind, Values};
 use pipeline::topology::check_world;
 
-use crate::cli::live::ConfigCommand;
+use crate::cli::live::{ConfigCommand, DataArgs};
 use crate::exit::Exit;
 
 pub(crate) fn run(command: &ConfigCommand) -> anyhow::Result<Exit> {
@@ -37,6 +37,28 @@ pub(crate) fn run(command: &ConfigCommand) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// Where an installation keeps what it knows.
+pub(crate) enum Place {
+    /// In a data directory.
+    Folder(PathBuf),
+    /// In Kafka.
+    Kafka(Box<KafkaConfig>),
+}
+
+/// Where the data lies; `None` if the configuration has errors.
+pub(crate) fn place(data: &DataArgs) -> anyhow::Result<Option<Place>> {
+    if let Some(folder) = &data.data_dir {
+        return Ok(Some(Place::Folder(folder.clone())));
+    }
+    let loaded = load_or_show(data.config.as_deref())?;
+    Ok(
+        loaded.map(|(_, config)| match (config.state, config.kafka) {
+            (StateKind::Kafka, Some(kafka)) => Place::Kafka(Box::new(kafka)),
+            _ => Place::Folder(config.data_dir),
+        }),
+    )
 }
 
 /// The configuration; `None` if it has errors, which have been shown. Warnings are shown, too.

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod config;
+mod dlq;
 mod replay;
 mod rules;
 mod serve;
@@ -22,7 +23,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Replay(arguments) => replay::run(&arguments, cli.color),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Alerts(command) => alerts::alerts(&command),
-        Command::Dlq(command) => alerts::dlq(&command),
+        Command::Dlq(command) => dlq::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Rules(command) => rules::run(&command, cli.color),

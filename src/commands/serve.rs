@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use pipeline::config::{self, Config, LogFormat};
+use pipeline::config::{self, Config, LogFormat, StateKind};
 use pipeline::topology::{Instance, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -130,8 +130,14 @@ fn greet(instance: &Instance, explain: bool) -> anyhow::Result<()> {
     };
     let base = format!("{scheme}://{}", instance.address());
     let rules = instance.live().rules().set.rules().len();
-    let data = config.data_dir.display();
-    tracing::info!(%base, rules, %data, "serving");
+    match &config.kafka {
+        Some(kafka) if config.state == StateKind::Kafka => {
+            let (group, instance) = (&kafka.group, &kafka.instance);
+            let alerts = &kafka.topics.alerts;
+            tracing::info!(%base, rules, group, instance, alerts, "serving, with state in Kafka");
+        }
+        _ => tracing::info!(%base, rules, data = %config.data_dir.display(), "serving"),
+    }
     if explain {
         let mut err = anstream::stderr().lock();
         write!(err, "{}", guide(&base, &config.data_dir))?;

@@ -21,6 +21,10 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A secret, never itself in the file: `{ file = "…" }` or `{ env = "…" }`.
     Secret,
+    /// Names and values that a library reads, not we.
+    Settings,
+    /// The same, where each value is a [`Kind::Secret`].
+    Secrets,
 }
 
 /// One field.
@@ -97,6 +101,18 @@ pub const SECTIONS: &[(&str, &str)] = &[
         "Log files that are followed, for distributions without an audit webhook.",
     ),
     (
+        "kafka",
+        "Kafka: with `state = \"kafka\"` everything, with embedded state for sinks and sources that name it.",
+    ),
+    (
+        "kafka.topics",
+        "Its topics. Those that are missing are made, with what Tidewatch needs.",
+    ),
+    (
+        "kafka.sources[]",
+        "Topics of others that are read: audit events, lists of them, or a cloud's envelopes as messages.",
+    ),
+    (
         "sinks.*",
         "Where alerts go; the name is yours, and names the sink's place in the outbox.",
     ),
@@ -117,6 +133,13 @@ pub const FIELDS: &[Field] = &[
         "\"tidewatch-data\"",
         "\"/var/lib/tidewatch\"",
         "Where log, state, findings and dead letters lie. One process at a time works in it.",
+    ),
+    field(
+        "state",
+        Kind::Choice(&["embedded", "kafka"]),
+        "\"embedded\"",
+        "\"kafka\"",
+        "Where bodies, state and alerts lie: in the data directory of this one process, or in Kafka, which any number of processes share.",
     ),
     field(
         "log.quota",
@@ -378,8 +401,113 @@ pub const FIELDS: &[Field] = &[
         "Which API server it is of; the file's name if it is left out.",
     ),
     field(
+        "kafka.brokers",
+        Kind::Texts,
+        "[]",
+        "[\"kafka-0:9092\", \"kafka-1:9092\"]",
+        "Brokers to ask for all others.",
+    ),
+    field(
+        "kafka.group",
+        Kind::Text,
+        "\"tidewatch\"",
+        "\"tidewatch-prod\"",
+        "The consumer group that all processes of one installation share. Ids of its transactions begin with it.",
+    ),
+    field(
+        "kafka.instance",
+        Kind::Text,
+        "",
+        "\"tidewatch-0\"",
+        "The name of this process in its group; the host's name if it is left out. Of two with one name, the older is shut out.",
+    ),
+    field(
+        "kafka.settings",
+        Kind::Settings,
+        "{}",
+        "{ \"security.protocol\" = \"ssl\", \"ssl.ca.location\" = \"/etc/tidewatch/kafka-ca.crt\" }",
+        "Settings of librdkafka, as they are: TLS, SASL, time-outs. Those that what is promised depends on are refused.",
+    ),
+    field(
+        "kafka.secrets",
+        Kind::Secrets,
+        "{}",
+        "{ \"sasl.password\" = { env = \"KAFKA_PASSWORD\" } }",
+        "Settings that are secrets.",
+    ),
+    field(
+        "kafka.format",
+        Kind::Choice(&["ocsf", "ecs"]),
+        "\"ocsf\"",
+        "\"ecs\"",
+        "How alerts are written to the topic, with `state = \"kafka\"`.",
+    ),
+    field(
+        "kafka.topics.input",
+        Kind::Text,
+        "\"tidewatch.input\"",
+        "\"audit\"",
+        "What the listener receives.",
+    ),
+    field(
+        "kafka.topics.matches",
+        Kind::Text,
+        "\"tidewatch.matches\"",
+        "\"tidewatch-prod.matches\"",
+        "Events that matched, by rule and cluster, between the two halves of evaluation.",
+    ),
+    field(
+        "kafka.topics.state",
+        Kind::Text,
+        "\"tidewatch.state\"",
+        "\"tidewatch-prod.state\"",
+        "Changes of state; compacted.",
+    ),
+    field(
+        "kafka.topics.alerts",
+        Kind::Text,
+        "\"tidewatch.alerts\"",
+        "\"security.alerts\"",
+        "Alerts.",
+    ),
+    field(
+        "kafka.topics.partitions",
+        Kind::Number(1, 10_000),
+        "12",
+        "48",
+        "Partitions of the input and alert topics, if they are made.",
+    ),
+    field(
+        "kafka.topics.shards",
+        Kind::Number(1, 1024),
+        "64",
+        "16",
+        "Partitions of the topics of matches and state, if they are made. They can never be changed later.",
+    ),
+    field(
+        "kafka.topics.replication",
+        Kind::Number(-1, 100),
+        "-1",
+        "3",
+        "Copies of each partition, if topics are made; -1 is what the broker has as its default.",
+    ),
+    field(
+        "kafka.sources[].topics",
+        Kind::Texts,
+        "[]",
+        "[\"audit-prod-eu\"]",
+        "The topics.",
+    ),
+    field(
+        "kafka.sources[].cluster",
+        Kind::Text,
+        "\"default\"",
+        "\"prod-eu\"",
+        "The cluster of events whose envelope names none.",
+    ),
+    field(
         "sinks.*.type",
-        Kind::Choice(&["file", "stdout", "webhook", "splunk"]),
+        Kind::Choice(&["file", "stdout", "webhook", "splunk", "kafka"]),
         "",
         "\"webhook\"",
         "What it is.",
@@ -481,6 +609,13 @@ pub const FIELDS: &[Field] = &[
         "\"tidewatch:alert\"",
         "\"ocsf\"",
         "Splunk: the source type.",
+    ),
+    field(
+        "sinks.*.topic",
+        Kind::Text,
+        "\"tidewatch.alerts\"",
+        "\"security.alerts\"",
+        "Kafka: the topic. The brokers are those of `[kafka]`.",
     ),
     field(
         "logging.level",

@@ -13,6 +13,7 @@
 
 pub mod fields;
 
+mod kafka;
 mod resolve;
 mod resolved;
 mod schema;
@@ -24,8 +25,8 @@ use std::path::{Path, PathBuf};
 use detections::diagnostic::{Diagnostic, Sink, Source};
 
 pub use self::resolved::{
-    Config, FileSource, LogFormat, Pubsub, Receiver, SinkConfig, SinkFormat, SinkKind, Tls,
-    TokenConfig, faults_of_listening,
+    Config, FileSource, KafkaConfig, KafkaSource, KafkaTopics, LogFormat, Pubsub, Receiver,
+    SinkConfig, SinkFormat, SinkKind, StateKind, Tls, TokenConfig, faults_of_listening,
 };
 pub use self::schema::{markdown, schema};
 pub use self::show::show;

@@ -14,8 +14,8 @@ use crate::spool::LogOptions;
 
 use super::fields::find;
 use super::resolved::{
-    Config, FileSource, LogFormat, Pubsub, Receiver, SinkConfig, SinkFormat, SinkKind, Tls,
-    TokenConfig, faults_of_listening,
+    Config, FileSource, LogFormat, Pubsub, Receiver, SinkConfig, SinkFormat, SinkKind, StateKind,
+    Tls, TokenConfig, faults_of_listening,
 };
 use super::values::{Secret, Value, Values, default_of};
 
@@ -23,15 +23,16 @@ use super::values::{Secret, Value, Values, default_of};
 const BODY_BYTES_LIMIT: u64 = 1 << 30;
 
 /// Reads values with their defaults, and collects what does not fit.
-struct Resolver<'a> {
-    values: &'a Values,
-    sink: &'a mut Sink,
+pub(super) struct Resolver<'a> {
+    pub(super) values: &'a Values,
+    pub(super) sink: &'a mut Sink,
 }
 
 pub(super) fn resolve(values: &Values, sink: &mut Sink) -> Config {
     let mut resolver = Resolver { values, sink };
     let config = resolver.config();
     resolver.check_access(&config);
+    resolver.check_kafka(&config);
     config
 }
 
@@ -39,6 +40,11 @@ impl Resolver<'_> {
     fn config(&mut self) -> Config {
         Config {
             data_dir: self.text("data_dir").into(),
+            state: match self.text("state").as_str() {
+                "kafka" => StateKind::Kafka,
+                _ => StateKind::Embedded,
+            },
+            kafka: self.kafka(),
             log: LogOptions {
                 quota_bytes: self.size("log.quota"),
                 keep_us: micros(self.duration("log.keep")),
@@ -210,7 +216,7 @@ impl Resolver<'_> {
         sinks
     }
 
-    fn format(&self, path: &str) -> SinkFormat {
+    pub(super) fn format(&self, path: &str) -> SinkFormat {
         match self.text(&format!("{path}.format")).as_str() {
             "ecs" => SinkFormat::Ecs,
             "text" => SinkFormat::Text,
@@ -248,6 +254,16 @@ impl Resolver<'_> {
                     receiver,
                     index: self.optional(&of("index")),
                     sourcetype: self.text(&of("sourcetype")),
+                })
+            }
+            "kafka" => {
+                let Some(kafka) = self.kafka() else {
+                    self.missing("kafka.brokers", "a sink writes to Kafka");
+                    return None;
+                };
+                Some(SinkKind::Kafka {
+                    topic: self.text(&of("topic")),
+                    kafka: Box::new(kafka),
                 })
             }
             _ => Some(SinkKind::Webhook(self.receiver(path)?)),
@@ -319,7 +335,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn missing(&mut self, path: &str, why: &str) {
+    pub(super) fn missing(&mut self, path: &str, why: &str) {
         if self.values.is_faulty(path) {
             return;
         }
@@ -335,19 +351,19 @@ impl Resolver<'_> {
     }
 
     /// What was written, else the default of the table.
-    fn value(&self, path: &str) -> Option<Value> {
+    pub(super) fn value(&self, path: &str) -> Option<Value> {
         let written = self.values.get(path).cloned();
         written.or_else(|| find(path).and_then(default_of))
     }
 
-    fn optional(&self, path: &str) -> Option<String> {
+    pub(super) fn optional(&self, path: &str) -> Option<String> {
         match self.value(path) {
             Some(Value::Text(text)) => Some(text),
             _ => None,
         }
     }
 
-    fn text(&self, path: &str) -> String {
+    pub(super) fn text(&self, path: &str) -> String {
         self.optional(path).unwrap_or_default()
     }
 
@@ -355,7 +371,7 @@ impl Resolver<'_> {
         self.value(path) == Some(Value::Flag(true))
     }
 
-    fn number(&self, path: &str) -> i64 {
+    pub(super) fn number(&self, path: &str) -> i64 {
         match self.value(path) {
             Some(Value::Number(number)) => number,
             _ => 0,
@@ -383,7 +399,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn texts(&self, path: &str) -> Vec<String> {
+    pub(super) fn texts(&self, path: &str) -> Vec<String> {
         match self.value(path) {
             Some(Value::Texts(texts)) => texts,
             _ => Vec::new(),

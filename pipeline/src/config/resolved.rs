@@ -1,5 +1,6 @@
 //! What the program uses.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +19,10 @@ use super::values::Secret;
 pub struct Config {
     /// Where everything lies.
     pub data_dir: PathBuf,
+    /// Where bodies, state and alerts lie.
+    pub state: StateKind,
+    /// Kafka, if there are brokers.
+    pub kafka: Option<KafkaConfig>,
     /// How the log is kept.
     pub log: LogOptions,
     /// How long findings are kept.
@@ -56,6 +61,64 @@ pub struct Config {
     pub log_level: String,
     /// How it is said.
     pub log_format: LogFormat,
+}
+
+/// Where bodies, state and alerts lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateKind {
+    /// In the data directory of one process.
+    Embedded,
+    /// In Kafka, for any number of processes.
+    Kafka,
+}
+
+/// How Kafka is reached, and what is in it.
+#[derive(Clone, Debug)]
+pub struct KafkaConfig {
+    /// Brokers to ask for all others.
+    pub brokers: Vec<String>,
+    /// The consumer group.
+    pub group: String,
+    /// The name of this process in its group.
+    pub instance: String,
+    /// Settings of librdkafka.
+    pub settings: BTreeMap<String, String>,
+    /// Settings of it that are secrets.
+    pub secrets: BTreeMap<String, Secret>,
+    /// How alerts are written.
+    pub format: SinkFormat,
+    /// The topics.
+    pub topics: KafkaTopics,
+    /// Topics of others that are read.
+    pub sources: Vec<KafkaSource>,
+}
+
+/// The topics of an installation.
+#[derive(Clone, Debug)]
+pub struct KafkaTopics {
+    /// What the listener receives.
+    pub input: String,
+    /// Events that matched.
+    pub matches: String,
+    /// Changes of state.
+    pub state: String,
+    /// Alerts.
+    pub alerts: String,
+    /// Partitions of input and alerts, if they are made.
+    pub partitions: i32,
+    /// Partitions of matches and state, if they are made.
+    pub shards: i32,
+    /// Copies of each partition, if they are made.
+    pub replication: i32,
+}
+
+/// Topics that are read.
+#[derive(Clone, Debug)]
+pub struct KafkaSource {
+    /// The topics.
+    pub topics: Vec<String>,
+    /// The cluster of events whose envelope names none.
+    pub cluster: String,
 }
 
 /// The files of TLS.
@@ -164,6 +227,13 @@ pub enum SinkKind {
         /// The source type.
         sourcetype: String,
     },
+    /// A topic of Kafka.
+    Kafka {
+        /// The topic.
+        topic: String,
+        /// How Kafka is reached.
+        kafka: Box<KafkaConfig>,
+    },
 }
 
 /// Who is posted to.
@@ -186,7 +256,7 @@ impl SinkConfig {
     #[must_use]
     pub fn secret(&self) -> Option<&Secret> {
         match &self.kind {
-            SinkKind::File { .. } | SinkKind::Stdout => None,
+            SinkKind::File { .. } | SinkKind::Stdout | SinkKind::Kafka { .. } => None,
             SinkKind::Webhook(receiver) | SinkKind::Splunk { receiver, .. } => {
                 receiver.token.as_ref()
             }

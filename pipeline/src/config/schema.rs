@@ -63,11 +63,12 @@ fn of_field(field: &Field) -> Value {
         Kind::Duration => json!({ "type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Choice(choices) => json!({ "enum": choices }),
-        Kind::Secret => json!({
+        Kind::Secret => secret(),
+        Kind::Settings => json!({
             "type": "object",
-            "properties": { "file": { "type": "string" }, "env": { "type": "string" } },
-            "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
+            "additionalProperties": { "type": ["string", "integer", "boolean", "object"] },
         }),
+        Kind::Secrets => json!({ "type": "object", "additionalProperties": { "type": "object" } }),
         Kind::Text | Kind::Address => json!({ "type": "string" }),
     };
     schema["description"] = json!(field.doc);
@@ -78,6 +79,14 @@ fn of_field(field: &Field) -> Value {
         schema["examples"] = json!([example]);
     }
     schema
+}
+
+fn secret() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "file": { "type": "string" }, "env": { "type": "string" } },
+        "additionalProperties": false, "minProperties": 1, "maxProperties": 1,
+    })
 }
 
 fn toml_to_json(text: &str) -> Option<Value> {

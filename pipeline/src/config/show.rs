@@ -87,5 +87,20 @@ fn text(value: &Value) -> String {
         Value::Address(address) => format!("\"{address}\""),
         Value::Texts(texts) => format!("{texts:?}"),
         Value::Secret(secret) => format!("\"{secret:?}\""),
+        Value::Settings(settings) => {
+            inline(settings.iter().map(|(name, text)| (name, text.clone())))
+        }
+        Value::Secrets(secrets) => inline(
+            secrets
+                .iter()
+                .map(|(name, secret)| (name, format!("{secret:?}"))),
+        ),
     }
+}
+
+fn inline<'a>(entries: impl Iterator<Item = (&'a String, String)>) -> String {
+    let entries: Vec<String> = entries
+        .map(|(name, value)| format!("{name:?} = {value:?}"))
+        .collect();
+    format!("{{ {} }}", entries.join(", "))
 }

@@ -33,6 +33,8 @@ pub(super) enum Value {
     Address(SocketAddr),
     Texts(Vec<String>),
     Secret(Secret),
+    Settings(BTreeMap<String, String>),
+    Secrets(BTreeMap<String, Secret>),
 }
 
 /// All values that were written, by path.
@@ -265,8 +267,18 @@ fn parse(field: &Field, value: &DeValue<'_>) -> Result<Value, String> {
                 .map(|text| Value::Text(text.to_owned()))
                 .ok_or_else(|| format!("write one of {}", choices.join(", ")))
         }
+        (Kind::Settings, DeValue::Table(table)) => leaves(table, &setting)
+            .map(Value::Settings)
+            .ok_or_else(|| "write names with texts, numbers, true or false".to_owned()),
+        (Kind::Settings, _) => Err("write a table of names and values".to_owned()),
+        (Kind::Secrets, DeValue::Table(table)) => leaves(table, &|value| match value {
+            DeValue::Table(table) => secret_place(table),
+            _ => None,
+        })
+        .map(Value::Secrets)
+        .ok_or_else(secret_help),
         (Kind::Secret, DeValue::Table(table)) => secret(table).ok_or_else(secret_help),
-        (Kind::Secret, _) => Err(secret_help()),
+        (Kind::Secret | Kind::Secrets, _) => Err(secret_help()),
     }
 }
 
@@ -274,7 +286,43 @@ fn secret_help() -> String {
     "secrets do not stand in this file: say where it is, by file or env".to_owned()
 }
 
+/// Names with their values; a name with dots may also be written as tables in tables.
+fn leaves<T>(
+    table: &DeTable<'_>,
+    leaf: &dyn Fn(&DeValue<'_>) -> Option<T>,
+) -> Option<BTreeMap<String, T>> {
+    let mut found = BTreeMap::new();
+    for (key, value) in table {
+        let name = key.get_ref().as_ref();
+        match (leaf(value.get_ref()), value.get_ref()) {
+            (Some(value), _) => drop(found.insert(name.to_owned(), value)),
+            (None, DeValue::Table(inner)) => {
+                let inner = leaves(inner, leaf)?;
+                found.extend(
+                    inner
+                        .into_iter()
+                        .map(|(rest, value)| (join(name, &rest), value)),
+                );
+            }
+            (None, _) => return None,
+        }
+    }
+    Some(found)
+}
+
+fn setting(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Boolean(flag) => Some(flag.to_string()),
+        value => number(value).map(|number| number.to_string()),
+    }
+}
+
 fn secret(table: &DeTable<'_>) -> Option<Value> {
+    secret_place(table).map(Value::Secret)
+}
+
+fn secret_place(table: &DeTable<'_>) -> Option<Secret> {
     let mut entries = table.iter();
     let (key, value) = entries.next()?;
     let place = text(value.get_ref()).filter(|place| !place.is_empty())?;
@@ -282,8 +330,8 @@ fn secret(table: &DeTable<'_>) -> Option<Value> {
         return None;
     }
     match key.get_ref().as_ref() {
-        "file" => Some(Value::Secret(Secret::File(place.into()))),
-        "env" => Some(Value::Secret(Secret::Environment(place.to_owned()))),
+        "file" => Some(Secret::File(place.into())),
+        "env" => Some(Secret::Environment(place.to_owned())),
         _ => None,
     }
 }

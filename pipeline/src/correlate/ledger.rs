@@ -67,6 +67,7 @@ pub struct Ledger {
     index: HashMap<String, usize>,
     families: HashMap<Id, Family>,
     touched: BTreeSet<Id>,
+    cached_bytes_max: usize,
 }
 
 /// Parts of families as they are stored, with a version before them.
@@ -95,7 +96,15 @@ impl Ledger {
             rules,
             families: HashMap::new(),
             touched: BTreeSet::new(),
+            cached_bytes_max: CACHED_BYTES_MAX,
         }
+    }
+
+    /// Keeps at most so many bytes of acts at hand between steps.
+    #[must_use]
+    pub fn with_cache(mut self, bytes_max: usize) -> Self {
+        self.cached_bytes_max = bytes_max;
+        self
     }
 
     /// Takes a hit in.
@@ -167,7 +176,7 @@ impl Ledger {
             }
         }
         let held: usize = self.families.values().map(Family::weight).sum();
-        if held > CACHED_BYTES_MAX {
+        if held > self.cached_bytes_max {
             self.families.clear();
         }
         Ok(changes)

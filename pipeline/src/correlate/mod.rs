@@ -23,5 +23,7 @@ mod stored;
 pub use act::{Exemplar, Finding, Hit, RuleTraits};
 pub use acts::Acts;
 pub use identity::Identity;
+pub(crate) use identity::hash;
 pub use ledger::{Change, Ledger, Memory, RequestSeen, Said};
 pub use owner::{object_of, root_of};
+pub(crate) use stored::{stored_bytes, stored_origin};

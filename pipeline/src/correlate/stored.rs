@@ -1,20 +1,20 @@
 //! How the parts of an act that are not ours alone are stored.
 
 /// Bytes as one run, which postcard would write byte by byte.
-pub(super) mod stored_bytes {
+pub(crate) mod stored_bytes {
     use std::sync::Arc;
 
     use serde::de::Visitor;
     use serde::{Deserializer, Serializer};
 
-    pub(in super::super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         bytes: &Arc<[u8]>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(bytes)
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Arc<[u8]>, D::Error> {
         struct Bytes;
@@ -34,7 +34,7 @@ pub(super) mod stored_bytes {
 }
 
 /// What is known of an event besides its bytes.
-pub(super) mod stored_origin {
+pub(crate) mod stored_origin {
     use std::sync::Arc;
 
     use detections::event::{Envelope, Origin};
@@ -43,7 +43,7 @@ pub(super) mod stored_origin {
 
     type Stored = (String, String, bool, Option<i64>);
 
-    pub(in super::super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         origin: &Origin,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -56,7 +56,7 @@ pub(super) mod stored_origin {
         stored.serialize(serializer)
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Origin, D::Error> {
         let (cluster, envelope, partial, time_us) = Stored::deserialize(deserializer)?;

@@ -22,12 +22,29 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 pub(super) fn decode(body: &StoredBody, take: &mut dyn FnMut(&Item<'_>)) -> io::Result<Skipped> {
     let cluster: Arc<str> = body.meta.cluster.as_str().into();
     match body.meta.source {
-        SourceKind::Webhook | SourceKind::File => {
+        SourceKind::Webhook | SourceKind::File | SourceKind::Kafka => {
             decode_stream(body.open(), body.meta.bytes, &cluster, take)
         }
         SourceKind::Firehose => decode_pushed(body, &cluster, push::firehose, take),
         SourceKind::Pubsub => decode_pushed(body, &cluster, push::pubsub, take),
     }
+}
+
+/// The same of bytes that came on this way. Nothing can fail: what is wrong with them is an item.
+pub(crate) fn decode_bytes(
+    source: SourceKind,
+    cluster: &Arc<str>,
+    bytes: &[u8],
+    take: &mut dyn FnMut(&Item<'_>),
+) -> Skipped {
+    let decoded = match source {
+        SourceKind::Webhook | SourceKind::File | SourceKind::Kafka => {
+            decode_stream(bytes, bytes.len() as u64, cluster, take)
+        }
+        SourceKind::Firehose => Ok(decode_messages(bytes, cluster, push::firehose, take)),
+        SourceKind::Pubsub => Ok(decode_messages(bytes, cluster, push::pubsub, take)),
+    };
+    decoded.unwrap_or_default()
 }
 
 fn decode_stream(
@@ -87,10 +104,19 @@ fn decode_pushed(
 ) -> io::Result<Skipped> {
     let mut bytes = Vec::new();
     body.open().read_to_end(&mut bytes)?;
-    let Some(messages) = unwrap(&bytes) else {
+    Ok(decode_messages(&bytes, cluster, unwrap, take))
+}
+
+fn decode_messages(
+    bytes: &[u8],
+    cluster: &Arc<str>,
+    unwrap: fn(&[u8]) -> Pushed,
+    take: &mut dyn FnMut(&Item<'_>),
+) -> Skipped {
+    let Some(messages) = unwrap(bytes) else {
         let kept = &bytes[..bytes.len().min(crate::decode::limits::KEPT_BYTES_MAX)];
         take(&rejected(RejectReason::NotAPush, kept));
-        return Ok(Skipped::default());
+        return Skipped::default();
     };
     let mut skipped = Skipped::default();
     for message in messages {
@@ -106,7 +132,7 @@ fn decode_pushed(
             Err(text) => take(&rejected(RejectReason::NotAPush, text.as_bytes())),
         }
     }
-    Ok(skipped)
+    skipped
 }
 
 fn rejected(reason: RejectReason, bytes: &[u8]) -> Item<'_> {

@@ -35,8 +35,10 @@ use crate::run::Options;
 use crate::store::{Progress, Totals};
 use crate::telemetry::Latencies;
 
+pub(crate) use self::bodies::decode_bytes;
 pub use self::evaluator::Evaluator;
 pub use self::records::OutputForms;
+pub(crate) use self::records::record;
 
 /// How a live run goes.
 #[derive(Clone, Debug)]
@@ -76,7 +78,7 @@ impl Default for LiveOptions {
 pub struct Live {
     rules: ArcSwap<Catalog>,
     stopping: AtomicBool,
-    told: watch::Sender<Told>,
+    pub(crate) told: watch::Sender<Told>,
     latencies: Arc<Latencies>,
 }
 

@@ -25,7 +25,7 @@ const STYLE: text::Style = text::Style {
 
 /// The record of a change. `previous` is the finding's last record, `now_us` the time of the log. `None` if there is nothing to
 /// say: a finding was closed that nobody knows any more.
-pub(super) fn record(
+pub(crate) fn record(
     change: Change,
     previous: Option<&Record>,
     enricher: &Enricher<'_>,

@@ -14,6 +14,7 @@ use crate::telemetry::Telemetry;
 
 use super::file::FileSink;
 use super::http::{Form, HttpSink};
+use super::kafka::KafkaSink;
 use super::stdout::Stdout;
 use super::{Deliver, Delivery, written};
 
@@ -82,12 +83,13 @@ impl Sinks {
             clock: clock.clone(),
             letters_bytes_max,
         };
+        let identity = store.identity()?;
         let mut threads = Vec::new();
         for config in configs {
             // The cursor is there before anything is raised.
             store.cursor(&config.name)?;
-            threads
-                .push(SinkThread::start(config.clone(), shared.clone()).map_err(StoreError::Open)?);
+            let thread = SinkThread::start(config.clone(), shared.clone(), &identity);
+            threads.push(thread.map_err(StoreError::Open)?);
         }
         Ok(Self { threads })
     }
@@ -124,12 +126,12 @@ fn is_drained(store: &Store) -> bool {
 }
 
 impl SinkThread {
-    fn start(config: SinkConfig, shared: Shared) -> std::io::Result<Self> {
+    fn start(config: SinkConfig, shared: Shared, store: &str) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let name = config.name.clone();
         let thread = {
             let stop = stop.clone();
-            let deliver = deliverer(&config);
+            let deliver = deliverer(&config, store);
             std::thread::Builder::new()
                 .name(format!("sink {name}"))
                 .spawn(move || Driver::new(config, shared, deliver, stop).run())?
@@ -138,7 +140,7 @@ impl SinkThread {
     }
 }
 
-fn deliverer(config: &SinkConfig) -> Box<dyn Deliver> {
+fn deliverer(config: &SinkConfig, store: &str) -> Box<dyn Deliver> {
     let format = config.format;
     match &config.kind {
         SinkKind::Stdout => Box::new(Stdout { format }),
@@ -147,6 +149,9 @@ fn deliverer(config: &SinkConfig) -> Box<dyn Deliver> {
         }
         SinkKind::Webhook(receiver) => {
             Box::new(HttpSink::new(receiver.clone(), Form::Lines(format)))
+        }
+        SinkKind::Kafka { topic, kafka } => {
+            Box::new(KafkaSink::new(&config.name, kafka, topic, format, store))
         }
         SinkKind::Splunk {
             receiver,
@@ -220,11 +225,20 @@ impl Driver {
         let cursor = self.shared.store.cursor(&self.config.name).map_err(text)?;
         self.deliver.resume(&cursor.place)?;
         let place = self.deliver.place();
-        if place == cursor.place {
+        // What was delivered when the process ended is known to the receiver, if it keeps such things.
+        let next = self.deliver.reached().unwrap_or(0).max(cursor.next);
+        if place == cursor.place && next == cursor.next {
             return Ok(());
         }
+        let delivered = cursor.delivered + (next - cursor.next);
         // A file that is begun is known before anything is written to it.
-        self.set_cursor(&Cursor { place, ..cursor }, &[])
+        let resumed = Cursor {
+            next,
+            delivered,
+            place,
+            ..cursor
+        };
+        self.set_cursor(&resumed, &[])
     }
 
     /// Delivers the next batch; false if there is none.
@@ -267,6 +281,11 @@ impl Driver {
             Delivery::Refused(reason) => {
                 self.note("refused", begun);
                 self.refused(&cursor, &outgoing, &wanted, &reason)?;
+            }
+            Delivery::Lost(reason) => {
+                self.note("retried", begun);
+                self.outlived(&cursor, &wanted, &reason)?;
+                return Err(reason);
             }
         }
         Ok(true)
@@ -311,6 +330,24 @@ impl Driver {
         Ok(())
     }
 
+    /// Gives the first record up if it is too old; true if so.
+    fn outlived(
+        &mut self,
+        cursor: &Cursor,
+        wanted: &[Outgoing],
+        reason: &str,
+    ) -> Result<bool, String> {
+        let Some(first) = wanted.first() else {
+            return Ok(false);
+        };
+        let age_us = self.shared.clock.now_us() - first.record.raised_us;
+        let is_old = u128::try_from(age_us).unwrap_or(0) >= self.config.give_up_after.as_micros();
+        if is_old {
+            self.give_up(cursor, std::slice::from_ref(first), reason)?;
+        }
+        Ok(is_old)
+    }
+
     /// Waits, unless a record is so old that it is given up.
     fn later(
         &mut self,
@@ -319,12 +356,8 @@ impl Driver {
         reason: &str,
         wait: Option<Duration>,
     ) -> Result<(), String> {
-        let Some(first) = wanted.first() else {
+        if self.outlived(cursor, wanted, reason)? {
             return Ok(());
-        };
-        let age_us = self.shared.clock.now_us() - first.record.raised_us;
-        if u128::try_from(age_us).unwrap_or(0) >= self.config.give_up_after.as_micros() {
-            return self.give_up(cursor, std::slice::from_ref(first), reason);
         }
         tracing::warn!(
             sink = self.config.name,
@@ -354,6 +387,7 @@ impl Driver {
                     self.pass(cursor, &up_to(outgoing, first.number), 1)
                 }
                 Delivery::Later(reason, wait) => self.later(cursor, wanted, &reason, wait),
+                Delivery::Lost(reason) => Err(reason),
                 Delivery::Refused(reason) => {
                     self.note("refused", begun);
                     self.give_up(cursor, &up_to(outgoing, first.number), &reason)

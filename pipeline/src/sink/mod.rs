@@ -17,6 +17,7 @@
 mod driver;
 mod file;
 mod http;
+mod kafka;
 mod stdout;
 
 pub use self::driver::{SinkThread, Sinks};
@@ -35,6 +36,8 @@ pub enum Delivery {
     Later(String, Option<Duration>),
     /// Never, says the receiver.
     Refused(String),
+    /// Nobody knows whether it is there: the sink has to resume, and to ask.
+    Lost(String),
 }
 
 /// A place where alerts go. The driver calls [`resume`](Deliver::resume) once, then [`deliver`](Deliver::deliver) with one batch
@@ -50,6 +53,11 @@ pub trait Deliver: Send {
     /// What the cursor must hold to go on exactly.
     fn place(&self) -> String {
         String::new()
+    }
+    /// After [`resume`](Deliver::resume): the number of the record that the receiver itself wants next, if it keeps that. The cursor
+    /// follows it.
+    fn reached(&self) -> Option<u64> {
+        None
     }
     /// Called when the cursor is safe: the moment to rotate. True if [`place`](Deliver::place) changed by it.
     fn committed(&mut self) -> bool {

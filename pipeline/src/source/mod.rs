@@ -4,6 +4,8 @@ pub mod http;
 pub mod input;
 pub mod tail;
 
+mod intake;
 mod ready;
 
+pub use self::intake::Intake;
 pub use self::ready::Ready;

@@ -1,21 +1,23 @@
 //! Whether the process is ready for more, told truthfully.
 
 use crate::live::Live;
-use crate::spool::{Appender, Room};
+use crate::spool::Room;
+
+use super::intake::Intake;
 
 /// What readiness depends on.
 #[derive(Debug)]
 pub struct Ready {
-    log: Appender,
+    intake: Intake,
     follow: tokio::sync::watch::Receiver<crate::live::Told>,
 }
 
 impl Ready {
     /// Ready while this log and this run are.
     #[must_use]
-    pub fn new(log: Appender, live: &Live) -> Self {
+    pub fn new(intake: Intake, live: &Live) -> Self {
         Self {
-            log,
+            intake,
             follow: live.follow(),
         }
     }
@@ -24,12 +26,13 @@ impl Ready {
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        match self.log.room() {
+        match self.intake.room() {
             Room::Free => {}
             Room::Behind => {
                 faults.push("the log is full of bodies that are not evaluated yet".to_owned());
             }
             Room::DiskFull => faults.push("the disk is full".to_owned()),
+            Room::BrokersDown => faults.push("no Kafka broker can be reached".to_owned()),
         }
         let told = self.follow.borrow();
         if let Some(fault) = &told.fault {

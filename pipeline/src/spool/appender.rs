@@ -33,6 +33,8 @@ pub enum Room {
     Behind,
     /// The disk is too full.
     DiskFull,
+    /// It is Kafka, and no broker can be reached.
+    BrokersDown,
 }
 
 impl Appender {

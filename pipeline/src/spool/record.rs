@@ -65,6 +65,8 @@ pub enum SourceKind {
     Pubsub,
     /// A file that is followed.
     File,
+    /// A topic of Kafka that others write.
+    Kafka,
 }
 
 impl SourceKind {
@@ -76,7 +78,21 @@ impl SourceKind {
             Self::Firehose => "firehose",
             Self::Pubsub => "pubsub",
             Self::File => "file",
+            Self::Kafka => "kafka",
         }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        let all = [
+            Self::Webhook,
+            Self::Firehose,
+            Self::Pubsub,
+            Self::File,
+            Self::Kafka,
+        ];
+        all.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 

@@ -17,6 +17,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ pub use self::deadletters::DeadLetter;
 pub use self::findings::Filter;
 pub use self::outbox::{Cursor, Outgoing};
 pub use self::record::Record;
+pub(crate) use self::record::{pack, unpack};
 use self::tables::{META, create_all};
 
 /// The file's name.
@@ -171,6 +173,23 @@ impl Store {
             now_us: parse(get("now_us")?)?.unwrap_or(0),
             totals: parse(get("totals")?)?.unwrap_or_default(),
         })
+    }
+
+    /// What tells this store from all others: drawn when it was made.
+    ///
+    /// # Errors
+    /// If the store has failed.
+    pub fn identity(&self) -> Result<String, StoreError> {
+        let step = self.begin()?;
+        if let Some(identity) = step.meta("identity")? {
+            return Ok(identity);
+        }
+        // Two hashers with keys of their own: 128 bits that the system drew.
+        let drawn = || RandomState::new().hash_one(0_u8);
+        let identity = format!("{:016x}{:016x}", drawn(), drawn());
+        step.set_meta("identity", &identity)?;
+        step.commit()?;
+        Ok(identity)
     }
 
     /// A value by name, for sources that keep their own place.

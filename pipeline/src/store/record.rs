@@ -48,13 +48,13 @@ const ZSTD_LEVEL: i32 = 1;
 const RECORD_BYTES_MAX: usize = 64 << 20;
 
 /// Written as compressed JSON: fields may be added, and what is missing has a default.
-pub(super) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn pack<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     let failed = || StoreError::Content { what: "a record" };
     let json = serde_json::to_vec(value).map_err(|_| failed())?;
     zstd::bulk::compress(&json, ZSTD_LEVEL).map_err(|_| failed())
 }
 
-pub(super) fn unpack<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+pub(crate) fn unpack<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     let failed = || StoreError::Content { what: "a record" };
     let size = zstd::bulk::Decompressor::upper_bound(bytes).unwrap_or(RECORD_BYTES_MAX);
     let json = zstd::bulk::decompress(bytes, size.min(RECORD_BYTES_MAX)).map_err(|_| failed())?;

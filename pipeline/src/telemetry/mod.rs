@@ -24,10 +24,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::live::Live;
-use crate::spool::{Appender, SourceKind};
-use crate::store::Store;
+use crate::spool::SourceKind;
 
 pub use self::latency::{Latencies, Stage};
+pub use self::snapshot::Backing;
 use self::snapshot::Snapshot;
 
 /// Everything that is counted in this process.
@@ -114,7 +114,7 @@ impl Refused {
 impl Telemetry {
     /// Counts from zero; what the store and the run know is read when the page is.
     #[must_use]
-    pub fn new(log: Appender, live: &Live, store: Arc<Store>) -> Arc<Self> {
+    pub fn new(backing: Backing, live: &Live) -> Arc<Self> {
         let latencies = live.latencies();
         let mut counted = Self {
             registry: Registry::with_prefix("tidewatch"),
@@ -130,7 +130,7 @@ impl Telemetry {
             known: Mutex::default(),
         };
         counted.register();
-        let snapshot = Snapshot::new(log, live, store, latencies);
+        let snapshot = Snapshot::new(backing, live, latencies);
         counted.registry.register_collector(Box::new(snapshot));
         Arc::new(counted)
     }

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use tokio::sync::watch;
 
+use crate::kafka::{KafkaIntake, Lag};
 use crate::live::{Live, Told};
 use crate::spool::Appender;
 use crate::store::Store;
@@ -19,10 +20,28 @@ use super::latency::{Latencies, Stage};
 
 const QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 1.0];
 
+/// Where bodies and state lie.
+#[derive(Clone, Debug)]
+pub enum Backing {
+    /// In this process.
+    Embedded {
+        /// The log.
+        log: Appender,
+        /// The store.
+        store: Arc<Store>,
+    },
+    /// In Kafka.
+    Kafka {
+        /// What writes bodies.
+        intake: Arc<KafkaIntake>,
+        /// How far evaluation is behind.
+        lag: Arc<Lag>,
+    },
+}
+
 pub(super) struct Snapshot {
-    log: Appender,
+    backing: Backing,
     told: watch::Receiver<Told>,
-    store: Arc<Store>,
     latencies: Arc<Latencies>,
 }
 
@@ -33,17 +52,11 @@ impl fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn new(
-        log: Appender,
-        live: &Live,
-        store: Arc<Store>,
-        latencies: Arc<Latencies>,
-    ) -> Self {
+    pub(super) fn new(backing: Backing, live: &Live, latencies: Arc<Latencies>) -> Self {
         let told = live.follow();
         Self {
-            log,
+            backing,
             told,
-            store,
             latencies,
         }
     }
@@ -118,20 +131,64 @@ impl Snapshot {
         gauge(&mut time, &[("of", "events")], newest)
     }
 
-    fn log(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    /// With state in Kafka: what waits, what is held, what was lost.
+    fn kafka(page: &mut DescriptorEncoder<'_>, intake: &KafkaIntake, lag: &Lag) -> fmt::Result {
+        let behind = lag.get();
+        let help = "Messages that were not read yet, by topic and partition";
+        let mut messages = page.encode_descriptor("kafka_lag", help, None, MetricType::Gauge)?;
+        for ((topic, partition), count) in &behind.messages {
+            let partition = partition.to_string();
+            let labels = [("topic", topic.as_str()), ("partition", &partition)];
+            gauge(&mut messages, &labels, *count as f64)?;
+        }
+        for (name, help, count) in [
+            (
+                "kafka_messages_lost",
+                "Messages that were deleted before they were read",
+                behind.lost,
+            ),
+            (
+                "kafka_sessions",
+                "Times that evaluation was begun from what was committed",
+                behind.sessions,
+            ),
+            (
+                "state_forgotten",
+                "Acts and findings that were forgotten to keep within the bound of memory",
+                behind.forgotten,
+            ),
+        ] {
+            let mut metric = page.encode_descriptor(name, help, None, MetricType::Counter)?;
+            counter(&mut metric, &[], count)?;
+        }
+        let help = "Shards whose state is in this process";
+        let mut shards = page.encode_descriptor("shards", help, None, MetricType::Gauge)?;
+        gauge(&mut shards, &[], behind.shards as f64)?;
+        let unit = Some(&Unit::Bytes);
+        let help = "Bytes in memory: state of shards, and bodies that wait for brokers";
+        let mut bytes = page.encode_descriptor("kafka_memory", help, unit, MetricType::Gauge)?;
+        gauge(&mut bytes, &[("of", "state")], behind.state_bytes as f64)?;
+        gauge(
+            &mut bytes,
+            &[("of", "bodies")],
+            intake.in_flight_bytes() as f64,
+        )
+    }
+
+    fn log(page: &mut DescriptorEncoder<'_>, log: &Appender) -> fmt::Result {
         let unit = Some(&Unit::Bytes);
         let help = "Bytes of the log: not evaluated yet, kept in all, and in memory before they are written";
-        let mut log = page.encode_descriptor("log", help, unit, MetricType::Gauge)?;
+        let mut size = page.encode_descriptor("log", help, unit, MetricType::Gauge)?;
         gauge(
-            &mut log,
+            &mut size,
             &[("state", "waiting")],
-            self.log.waiting_bytes() as f64,
+            log.waiting_bytes() as f64,
         )?;
-        gauge(&mut log, &[("state", "kept")], self.log.kept_bytes() as f64)?;
+        gauge(&mut size, &[("state", "kept")], log.kept_bytes() as f64)?;
         gauge(
-            &mut log,
+            &mut size,
             &[("state", "in_memory")],
-            self.log.in_flight_bytes() as f64,
+            log.in_flight_bytes() as f64,
         )?;
         let mut free = page.encode_descriptor(
             "disk_free",
@@ -139,16 +196,16 @@ impl Snapshot {
             unit,
             MetricType::Gauge,
         )?;
-        gauge(&mut free, &[], self.log.free_bytes() as f64)?;
-        let (syncs, faults) = self.log.syncs();
+        gauge(&mut free, &[], log.free_bytes() as f64)?;
+        let (syncs, faults) = log.syncs();
         let help = "Syncs of the log, and writes or syncs that failed";
         let mut count = page.encode_descriptor("log_syncs", help, None, MetricType::Counter)?;
         counter(&mut count, &[("result", "all")], syncs)?;
         counter(&mut count, &[("result", "failed")], faults)
     }
 
-    fn sinks(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let Ok((next, cursors)) = self.store.outbox_state() else {
+    fn sinks(&self, page: &mut DescriptorEncoder<'_>, store: &Store) -> fmt::Result {
+        let Ok((next, cursors)) = store.outbox_state() else {
             return Ok(());
         };
         let raised = self.told.borrow().progress.totals.raised;
@@ -177,8 +234,10 @@ impl Snapshot {
     }
 
     fn times(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        for took_us in self.log.take_sync_times() {
-            self.latencies.record_us(Stage::Sync, took_us);
+        if let Backing::Embedded { log, .. } = &self.backing {
+            for took_us in log.take_sync_times() {
+                self.latencies.record_us(Stage::Sync, took_us);
+            }
         }
         let unit = Some(&Unit::Seconds);
         let help = "How long stages took during the last minute or two, by quantile";
@@ -204,8 +263,13 @@ impl Collector for Snapshot {
     fn encode(&self, mut page: DescriptorEncoder<'_>) -> fmt::Result {
         self.events(&mut page)?;
         self.run(&mut page)?;
-        self.log(&mut page)?;
-        self.sinks(&mut page)?;
+        match &self.backing {
+            Backing::Embedded { log, store } => {
+                Self::log(&mut page, log)?;
+                self.sinks(&mut page, store)?;
+            }
+            Backing::Kafka { intake, lag } => Self::kafka(&mut page, intake, lag)?,
+        }
         self.times(&mut page)
     }
 }

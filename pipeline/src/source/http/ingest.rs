@@ -6,7 +6,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::spool::{Appender, BodyMeta, BodyWriter, Room, SourceKind};
+use crate::source::intake::{Intake, IntakeBody};
+use crate::spool::{BodyMeta, Room, SourceKind};
 
 use super::limits::{DISCARDED_FACTOR, DRAINED_BYTES, DRAINED_TIME, HttpLimits};
 
@@ -39,8 +40,10 @@ pub(super) enum Busy {
     DiskFull,
     /// All memory for bodies is taken.
     Memory,
-    /// The log could not be written.
+    /// The log could not be written, or brokers have not acknowledged.
     Log,
+    /// No broker can be reached.
+    Brokers,
 }
 
 impl Busy {
@@ -50,6 +53,7 @@ impl Busy {
             Self::DiskFull => "disk_full",
             Self::Memory => "memory",
             Self::Log => "log_failed",
+            Self::Brokers => "brokers_down",
         }
     }
 }
@@ -81,20 +85,27 @@ pub(super) async fn drain(mut body: Incoming) {
 pub(super) async fn ingest(
     body: Incoming,
     sender: Sender,
-    log: &Appender,
+    intake: &Intake,
     limits: &HttpLimits,
 ) -> Ingested {
-    let busy = match log.room() {
+    let busy = match intake.room() {
         Room::Free => None,
         Room::Behind => Some(Busy::Behind),
         Room::DiskFull => Some(Busy::DiskFull),
+        Room::BrokersDown => Some(Busy::Brokers),
     };
     if let Some(busy) = busy {
         drain(body).await;
         return Ingested::Busy(busy);
     }
     let length = body.size_hint().exact();
-    let begun = timeout(limits.patience, log.begin(length)).await;
+    let meta = BodyMeta {
+        source: sender.source,
+        cluster: sender.cluster,
+        origin: sender.origin,
+        ..BodyMeta::default()
+    };
+    let begun = timeout(limits.patience, intake.begin(length, meta)).await;
     let Ok(Ok(writer)) = begun else {
         drain(body).await;
         return Ingested::Busy(Busy::Memory);
@@ -103,16 +114,16 @@ pub(super) async fn ingest(
     match timeout_at(until, stream(body, writer, limits)).await {
         Err(_) => Ingested::TooSlow,
         Ok(Err(ended)) => ended,
-        Ok(Ok((writer, left_out))) => store(writer, sender, left_out, limits.body).await,
+        Ok(Ok((writer, left_out))) => store(writer, left_out, limits.body).await,
     }
 }
 
 /// Hands the body over piece by piece; what is beyond the limit is thrown away.
 async fn stream(
     mut body: Incoming,
-    mut writer: BodyWriter,
+    mut writer: IntakeBody,
     limits: &HttpLimits,
-) -> Result<(BodyWriter, u64), Ingested> {
+) -> Result<(IntakeBody, u64), Ingested> {
     let mut left_out = 0;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else {
@@ -134,19 +145,15 @@ async fn stream(
     Ok((writer, left_out))
 }
 
-async fn store(writer: BodyWriter, sender: Sender, left_out: u64, patience: Duration) -> Ingested {
+async fn store(writer: IntakeBody, left_out: u64, patience: Duration) -> Ingested {
     let bytes = writer.bytes();
-    let meta = BodyMeta {
-        source: sender.source,
-        cluster: sender.cluster,
-        origin: sender.origin,
-        left_out,
-        ..BodyMeta::default()
-    };
-    match timeout(patience, writer.finish(meta)).await {
-        Ok(Ok(_)) => Ingested::Durable { bytes, left_out },
+    match timeout(patience, writer.finish(left_out)).await {
+        Ok(Ok(())) => Ingested::Durable { bytes, left_out },
         Ok(Err(error)) => {
-            tracing::warn!(%error, "a body could not be stored; its sender will come again");
+            tracing::warn!(
+                error,
+                "a body could not be stored; its sender will come again"
+            );
             Ingested::Busy(Busy::Log)
         }
         Err(_) => Ingested::Busy(Busy::Log),

@@ -10,7 +10,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTI
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::json;
 
-use crate::spool::{Appender, SourceKind};
+use crate::source::intake::Intake;
+use crate::spool::SourceKind;
 use crate::telemetry::{Refused, Telemetry};
 
 use super::auth::{Access, Refusal, Way};
@@ -23,7 +24,7 @@ use crate::source::Ready;
 /// What every request needs.
 #[derive(Debug)]
 pub(super) struct Context {
-    pub(super) log: Appender,
+    pub(super) intake: Intake,
     pub(super) access: Access,
     pub(super) limits: HttpLimits,
     pub(super) ready: Arc<Ready>,
@@ -146,7 +147,7 @@ async fn receive(
     };
     let begun = std::time::Instant::now();
     let (source, cluster, origin) = (sender.source, sender.cluster.clone(), sender.origin.clone());
-    match ingest(body, sender, &context.log, &context.limits).await {
+    match ingest(body, sender, &context.intake, &context.limits).await {
         Ingested::Durable { bytes, left_out } => {
             telemetry.received(source, &cluster, &origin, bytes, left_out, begun.elapsed());
             reply(way, &head.headers, StatusCode::OK, "")
@@ -179,6 +180,7 @@ fn busy(why: Busy) -> &'static str {
         Busy::DiskFull => "the disk is full; come again",
         Busy::Memory => "too many bodies at once; come again",
         Busy::Log => "the log cannot be written; come again",
+        Busy::Brokers => "no Kafka broker can be reached; come again",
     }
 }
 

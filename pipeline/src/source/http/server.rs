@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::spool::Appender;
+use crate::source::intake::Intake;
 use crate::telemetry::Refused;
 
 use super::HttpOptions;
@@ -50,7 +50,7 @@ impl HttpServer {
     ///
     /// # Errors
     /// If the address cannot be had.
-    pub fn bind(options: HttpOptions, log: Appender) -> Result<Self, ListenError> {
+    pub fn bind(options: HttpOptions, intake: Intake) -> Result<Self, ListenError> {
         let address = options.listen;
         let listener = listen(address).map_err(|source| ListenError { address, source })?;
         Ok(Self {
@@ -58,7 +58,7 @@ impl HttpServer {
             tls: options.tls.map(Arc::new),
             clients: Clients::new(options.limits),
             context: Arc::new(Context {
-                log,
+                intake,
                 access: options.access,
                 limits: options.limits,
                 ready: options.ready,

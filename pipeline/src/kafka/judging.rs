@@ -1,0 +1,286 @@
+//! The first half: messages of the input become matches, each sent to the shard of its rule and cluster.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use rdkafka::message::{Message as _, OwnedMessage};
+
+use crate::catalog::Catalog;
+use crate::correlate::hash;
+use crate::decode::limits::KEPT_BYTES_MAX;
+use crate::decode::{Item, Rejected};
+use crate::judge::{Judge, RowHits};
+use crate::live::decode_bytes;
+use crate::merge::Merger;
+
+use super::assembly::{Assembly, Taken};
+use super::client::KafkaFault;
+use super::connection::{Connection, Offsets};
+use super::message::{Burial, Envelope, Matched, reason};
+use super::topics::dead_letters;
+
+/// Records of one message that become dead letters one by one.
+const REJECTS_KEPT_MAX: u64 = 1000;
+
+/// What the first half remembers between rounds.
+#[derive(Debug, Default)]
+pub(super) struct Judging {
+    /// Clusters of the topics.
+    clusters: HashMap<String, Arc<str>>,
+    assemblies: HashMap<(String, i32), Assembly>,
+    pub(super) merger: Merger,
+    matches: String,
+    shards: i32,
+}
+
+/// What one round of it needs.
+pub(super) struct Round<'a, 'c> {
+    pub(super) connection: &'a Connection,
+    pub(super) judge: &'a mut Judge<'c>,
+    pub(super) catalog: &'c Catalog,
+}
+
+impl Judging {
+    pub(super) fn new(
+        inputs: impl Iterator<Item = (String, String)>,
+        matches: &str,
+        shards: i32,
+    ) -> Self {
+        Self {
+            clusters: inputs
+                .map(|(topic, cluster)| (topic, cluster.into()))
+                .collect(),
+            matches: matches.to_owned(),
+            shards: shards.max(1),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn assign(&mut self, topic: &str, partition: i32, offset: i64, metadata: &str) {
+        let assembly = Assembly::resume(offset, metadata);
+        self.assemblies
+            .insert((topic.to_owned(), partition), assembly);
+    }
+
+    pub(super) fn revoke(&mut self, topic: &str, partition: i32) {
+        self.assemblies.remove(&(topic.to_owned(), partition));
+    }
+
+    /// Evaluates a message; true if a whole body was in it.
+    pub(super) fn take(
+        &mut self,
+        message: &OwnedMessage,
+        round: &mut Round<'_, '_>,
+    ) -> Result<bool, KafkaFault> {
+        let topic = message.topic();
+        let Some(cluster) = self.clusters.get(topic).cloned() else {
+            return Ok(false);
+        };
+        let envelope = Envelope::of(message, &cluster);
+        let place = (topic.to_owned(), message.partition());
+        let assembly = self.assemblies.entry(place).or_default();
+        let payload = message.payload().unwrap_or_default();
+        let taken = assembly.take(
+            message.offset(),
+            envelope.received_us,
+            envelope.chunk.as_ref(),
+            payload,
+        );
+        match taken {
+            Taken::Held | Taken::Known => Ok(false),
+            Taken::Stray(bytes) => {
+                let why = "a part of a larger body, without the parts before it";
+                let burial = Burial {
+                    envelope: Some(&envelope),
+                    ..Burial::of(message, "incomplete_body", why)
+                };
+                bury(round.connection, &burial, message.key(), &bytes)?;
+                Ok(false)
+            }
+            Taken::Whole(bytes) => {
+                self.evaluate(message, &envelope, &bytes, round)?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn evaluate(
+        &mut self,
+        message: &OwnedMessage,
+        envelope: &Envelope,
+        bytes: &[u8],
+        round: &mut Round<'_, '_>,
+    ) -> Result<(), KafkaFault> {
+        let (connection, catalog) = (round.connection, round.catalog);
+        let mut failed = None;
+        let mut rejects = 0;
+        let skipped = decode_bytes(envelope.source, &envelope.cluster, bytes, &mut |item| {
+            let is_full = round.judge.accept(item);
+            let sent = match item {
+                Item::Rejected(rejected) => {
+                    rejects += 1;
+                    reject(connection, message, envelope, rejected, rejects)
+                }
+                _ => Ok(()),
+            };
+            failed = failed.take().or(sent.err());
+            if is_full && failed.is_none() {
+                let judged = round.judge.take();
+                failed = self
+                    .send(judged, message, envelope, connection, catalog)
+                    .err();
+            }
+        });
+        round.judge.note_skipped(skipped);
+        if let Some(fault) = failed {
+            return Err(fault);
+        }
+        let judged = round.judge.take();
+        self.send(judged, message, envelope, connection, catalog)
+    }
+
+    fn send(
+        &mut self,
+        judged: crate::judge::Judged,
+        message: &OwnedMessage,
+        envelope: &Envelope,
+        connection: &Connection,
+        catalog: &Catalog,
+    ) -> Result<(), KafkaFault> {
+        let repeated = self.merger.merge(&judged);
+        let (topic, partition, at) = (message.topic(), message.partition(), message.offset());
+        let input = format!("kafka {topic}/{partition} at {at}");
+        for (hits, time) in judged.into_hits(&repeated) {
+            for (shard, rules) in self.shards_of(&hits, catalog) {
+                let matched = Matched {
+                    rules,
+                    raw: hits.raw.as_slice().into(),
+                    origin: hits.event.origin().clone(),
+                    input: input.clone(),
+                    offset: hits.offset,
+                    time,
+                    received_us: envelope.received_us,
+                };
+                let value = matched.to_bytes();
+                connection.send(&self.matches, Some(shard), &[], Some(&value), None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Which shards an event goes to, each with the ids of its rules: all of one rule in one cluster is judged in one place.
+    fn shards_of(&self, hits: &RowHits, catalog: &Catalog) -> BTreeMap<i32, Vec<String>> {
+        let mut shards: BTreeMap<i32, Vec<String>> = BTreeMap::new();
+        for rule in &hits.rules {
+            let Some(rule) = catalog.set.rules().get(*rule) else {
+                continue;
+            };
+            let shard = shard_of(&hits.event.origin().cluster, &rule.id, self.shards);
+            shards.entry(shard).or_default().push(rule.id.clone());
+        }
+        shards
+    }
+
+    /// Notes how far a partition is read, and gives up what never became whole.
+    pub(super) fn commit(
+        &mut self,
+        next: &HashMap<(String, i32), i64>,
+        now_us: i64,
+        connection: &Connection,
+        offsets: &mut Offsets,
+    ) -> Result<(), KafkaFault> {
+        for (place, next) in next {
+            let Some(assembly) = self.assemblies.get_mut(place) else {
+                continue;
+            };
+            for bytes in assembly.expire(now_us) {
+                let burial = Burial {
+                    topic: &place.0,
+                    partition: place.1,
+                    offset: *next,
+                    stage: "VALUE_CONVERTER",
+                    reason: "incomplete_body",
+                    explanation: "the rest of a larger body never came; it was never acknowledged",
+                    envelope: None,
+                };
+                bury(connection, &burial, None, &bytes)?;
+            }
+            offsets.0.insert(place.clone(), assembly.commit(*next));
+        }
+        Ok(())
+    }
+}
+
+/// The shard of a rule in a cluster. It is part of what is stored: changing it would take acts apart.
+pub(super) fn shard_of(cluster: &str, rule: &str, shards: i32) -> i32 {
+    let [a, b, c, d, ..] = hash([cluster, rule]);
+    let shards = u32::try_from(shards.max(1)).unwrap_or(1);
+    i32::try_from(u32::from_le_bytes([a, b, c, d]) % shards).unwrap_or(0)
+}
+
+fn reject(
+    connection: &Connection,
+    message: &OwnedMessage,
+    envelope: &Envelope,
+    rejected: &Rejected<'_>,
+    number: u64,
+) -> Result<(), KafkaFault> {
+    let (code, mut explanation) = reason(rejected);
+    let kept = &rejected.bytes[..rejected.bytes.len().min(KEPT_BYTES_MAX / 2)];
+    match number {
+        ..=REJECTS_KEPT_MAX => {}
+        // One more says that there are more; the message itself stays in its topic.
+        n if n == REJECTS_KEPT_MAX + 1 => {
+            explanation = format!(
+                "more than {REJECTS_KEPT_MAX} records of this message cannot be read; the rest is in the topic"
+            );
+        }
+        _ => return Ok(()),
+    }
+    let burial = Burial {
+        envelope: Some(envelope),
+        ..Burial::of(message, code, &explanation)
+    };
+    bury(connection, &burial, message.key(), kept)
+}
+
+/// Puts bytes among the dead letters of their topic.
+pub(super) fn bury(
+    connection: &Connection,
+    burial: &Burial<'_>,
+    key: Option<&[u8]>,
+    bytes: &[u8],
+) -> Result<(), KafkaFault> {
+    let kept = &bytes[..bytes.len().min(KEPT_BYTES_MAX / 2)];
+    let topic = dead_letters(burial.topic);
+    connection.send(
+        &topic,
+        None,
+        key.unwrap_or_default(),
+        Some(kept),
+        Some(burial.headers()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_spread_and_stay() {
+        let mut counts = [0; 16];
+        for rule in 0..400 {
+            let shard = shard_of("prod", &format!("rule-{rule}"), 16);
+            counts[usize::try_from(shard).unwrap()] += 1;
+        }
+        assert!(
+            counts.iter().all(|count| (8..60).contains(count)),
+            "{counts:?}"
+        );
+        // Stored acts lie where this says; a change would orphan them.
+        assert_eq!(
+            shard_of("prod", "rule-1", 64),
+            shard_of("prod", "rule-1", 64)
+        );
+    }
+}

@@ -1,0 +1,44 @@
+//! Kafka as log, state and outbox, for any number of processes.
+//!
+//! ```text
+//!  webhook ─▶ intake ─▶ input ─┐ ┌ judge ────────┐                ┌ acts, findings ┐ ─▶ alerts
+//!             cut at    topic  ├▶│ any partition │─▶ matches ───▶ │ one shard      │ ─▶ state (compacted)
+//!  others' topics ─────────────┘ └───────────────┘   by rule and  └────────────────┘
+//!                                   first half       cluster         second half
+//! ```
+//!
+//! 1. A body is acknowledged after all its messages are (`acks=all`, idempotent). Bodies are cut at the boundaries of their
+//!    items, since brokers refuse what is larger than a mebibyte; one event that is larger goes as numbered parts ([`cut`],
+//!    [`assembly`]).
+//! 2. One thread ([`worker`]) owns the consumer and the transactional producer. Rounds alternate: messages are collected, and only
+//!    then is a transaction begun, in which all of them are evaluated and all that comes of them is written, with the offsets.
+//!    Partitions are taken away only while messages are collected, so never in the middle of a transaction.
+//! 3. What is found of one rule in one cluster is judged in one place: its shard, a partition of the topic of matches. The state of a
+//!    shard lies in memory; its changes go to the same partition of the state topic, from which whoever gets the shard restores it
+//!    ([`shard`], [`restore`]).
+//! 4. Any error that leaves open what has happened ends the session: consumer, producer and all state are thrown away, and begun
+//!    anew from what was committed. There is no other way of recovery, so this one is walked often.
+//!
+//! The time of the second half is the clock's, written down with each transaction that made use of it.
+
+mod assembly;
+mod client;
+mod connection;
+mod cut;
+pub mod dlq;
+mod intake;
+mod judging;
+mod message;
+mod restore;
+mod settling;
+mod shard;
+mod topics;
+mod worker;
+
+pub use self::client::{Client, KafkaFault};
+pub use self::intake::{KafkaBody, KafkaIntake};
+pub use self::topics::{TopicFacts, Topics};
+pub use self::worker::{Lag, Worker};
+
+pub(crate) use self::client::{Deliveries, PATIENCE, Quiet};
+pub(crate) use self::message::alert_headers;
