@@ -153,6 +153,10 @@ impl Client {
 
 /// What the library says of itself goes where all else does.
 pub(crate) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    // Settings are shared by consumers and producers: that some mean nothing to one of them is no news.
+    if facility == "CONFWARN" {
+        return;
+    }
     match level {
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert

@@ -25,11 +25,11 @@ const ROOM_WAIT: Duration = Duration::from_secs(30);
 /// A partition that came or went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It is read from here on; the text was kept beside the offset.
+    /// It is read from here on, or from its beginning if the group has never read it; the text was kept beside the offset.
     Assigned {
         topic: String,
         partition: i32,
-        offset: i64,
+        offset: Option<i64>,
         metadata: String,
     },
     /// It is another's, or nobody's.
@@ -81,14 +81,15 @@ impl Group {
         for element in committed.elements() {
             element.error()?;
             let offset = match element.offset() {
-                Offset::Offset(offset) => Offset::Offset(offset),
-                _ => Offset::Beginning,
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
             };
-            from.add_partition_offset(element.topic(), element.partition(), offset)?;
+            let place = offset.map_or(Offset::Beginning, Offset::Offset);
+            from.add_partition_offset(element.topic(), element.partition(), place)?;
             changes.push(Change::Assigned {
                 topic: element.topic().to_owned(),
                 partition: element.partition(),
-                offset: offset.to_raw().filter(|raw| *raw >= 0).unwrap_or(0),
+                offset,
                 metadata: element.metadata().to_owned(),
             });
         }

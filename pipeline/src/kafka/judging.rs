@@ -6,18 +6,21 @@ use std::sync::Arc;
 use rdkafka::message::{Message as _, OwnedMessage};
 
 use crate::catalog::Catalog;
+use crate::config::KafkaConfig;
 use crate::correlate::hash;
 use crate::decode::limits::KEPT_BYTES_MAX;
 use crate::decode::{Item, Rejected};
 use crate::judge::{Judge, RowHits};
 use crate::live::decode_bytes;
 use crate::merge::Merger;
+use crate::store::Totals;
 
 use super::assembly::{Assembly, Taken};
 use super::client::KafkaFault;
 use super::connection::{Connection, Offsets};
 use super::message::{Burial, Envelope, Matched, reason};
-use super::topics::dead_letters;
+use super::topics::{dead_letters, inputs};
+use super::worker::{Half, Shared};
 
 /// Records of one message that become dead letters one by one.
 const REJECTS_KEPT_MAX: u64 = 1000;
@@ -28,46 +31,127 @@ pub(super) struct Judging {
     /// Clusters of the topics.
     clusters: HashMap<String, Arc<str>>,
     assemblies: HashMap<(String, i32), Assembly>,
-    pub(super) merger: Merger,
+    merger: Merger,
     matches: String,
     shards: i32,
+    /// Totals of sessions that are over, and bodies of this one.
+    before: Totals,
+    bodies: u64,
 }
 
 /// What one round of it needs.
-pub(super) struct Round<'a, 'c> {
-    pub(super) connection: &'a Connection,
-    pub(super) judge: &'a mut Judge<'c>,
-    pub(super) catalog: &'c Catalog,
+struct Round<'a, 'c> {
+    connection: &'a Connection,
+    judge: &'a mut Judge<'c>,
+    catalog: &'c Catalog,
+}
+
+/// The first half with a set of rules.
+pub(super) struct FirstHalf<'a> {
+    shared: &'a Shared,
+    judging: &'a mut Judging,
+    judge: Judge<'a>,
+    catalog: &'a Catalog,
+}
+
+impl<'a> FirstHalf<'a> {
+    pub(super) fn new(shared: &'a Shared, judging: &'a mut Judging, catalog: &'a Catalog) -> Self {
+        let fingerprints = judging.merger.fingerprints();
+        Self {
+            shared,
+            judge: Judge::new(&catalog.set, &shared.options.pipeline, fingerprints),
+            judging,
+            catalog,
+        }
+    }
+}
+
+impl Half for FirstHalf<'_> {
+    const NAME: &'static str = "judge";
+
+    fn topics(config: &KafkaConfig) -> Vec<String> {
+        inputs(config).map(|(topic, _)| topic).collect()
+    }
+
+    fn assign(&mut self, topic: &str, partition: i32, offset: i64, metadata: &str) {
+        let assembly = Assembly::resume(offset, metadata);
+        let place = (topic.to_owned(), partition);
+        self.judging.assemblies.insert(place, assembly);
+    }
+
+    fn revoke(&mut self, topic: &str, partition: i32) {
+        let place = (topic.to_owned(), partition);
+        self.judging.assemblies.remove(&place);
+    }
+
+    fn prepare(&mut self) -> Result<(), KafkaFault> {
+        Ok(())
+    }
+
+    fn is_due(&self, _: i64) -> bool {
+        false
+    }
+
+    fn round(
+        &mut self,
+        connection: &Connection,
+        messages: &[OwnedMessage],
+        now_us: i64,
+    ) -> Result<Offsets, KafkaFault> {
+        let mut round = Round {
+            connection,
+            judge: &mut self.judge,
+            catalog: self.catalog,
+        };
+        let mut next = HashMap::new();
+        for message in messages {
+            self.judging.bodies += u64::from(self.judging.take(message, &mut round)?);
+            let place = (message.topic().to_owned(), message.partition());
+            next.insert(place, message.offset() + 1);
+        }
+        self.judging.commit(&next, now_us, connection)
+    }
+
+    /// Counts what is committed now.
+    fn committed(&mut self, now_us: i64) {
+        let Judging {
+            before,
+            bodies,
+            merger,
+            ..
+        } = &mut *self.judging;
+        let account = merger.account();
+        self.shared.live.told.send_modify(|told| {
+            let totals = &mut told.progress.totals;
+            totals.bodies = before.bodies + *bodies;
+            totals.received = before.received + account.received;
+            totals.evaluated = before.evaluated + account.evaluated;
+            totals.repeated = before.repeated + account.repeated;
+            totals.ignored = before.ignored + account.ignored_total();
+            totals.rejected = before.rejected + account.rejected_total();
+            told.progress.now_us = now_us;
+            told.account = Arc::new(account.clone());
+        });
+    }
 }
 
 impl Judging {
-    pub(super) fn new(
-        inputs: impl Iterator<Item = (String, String)>,
-        matches: &str,
-        shards: i32,
-    ) -> Self {
+    /// Begins with what the sessions before have counted.
+    pub(super) fn new(shared: &Shared) -> Self {
+        let clusters = inputs(&shared.config);
         Self {
-            clusters: inputs
+            clusters: clusters
                 .map(|(topic, cluster)| (topic, cluster.into()))
                 .collect(),
-            matches: matches.to_owned(),
-            shards: shards.max(1),
+            matches: shared.config.topics.matches.clone(),
+            shards: shared.shards.max(1),
+            before: shared.live.totals(),
             ..Self::default()
         }
     }
 
-    pub(super) fn assign(&mut self, topic: &str, partition: i32, offset: i64, metadata: &str) {
-        let assembly = Assembly::resume(offset, metadata);
-        self.assemblies
-            .insert((topic.to_owned(), partition), assembly);
-    }
-
-    pub(super) fn revoke(&mut self, topic: &str, partition: i32) {
-        self.assemblies.remove(&(topic.to_owned(), partition));
-    }
-
     /// Evaluates a message; true if a whole body was in it.
-    pub(super) fn take(
+    fn take(
         &mut self,
         message: &OwnedMessage,
         round: &mut Round<'_, '_>,
@@ -182,13 +266,13 @@ impl Judging {
     }
 
     /// Notes how far a partition is read, and gives up what never became whole.
-    pub(super) fn commit(
+    fn commit(
         &mut self,
         next: &HashMap<(String, i32), i64>,
         now_us: i64,
         connection: &Connection,
-        offsets: &mut Offsets,
-    ) -> Result<(), KafkaFault> {
+    ) -> Result<Offsets, KafkaFault> {
+        let mut offsets = Offsets::default();
         for (place, next) in next {
             let Some(assembly) = self.assemblies.get_mut(place) else {
                 continue;
@@ -207,7 +291,7 @@ impl Judging {
             }
             offsets.0.insert(place.clone(), assembly.commit(*next));
         }
-        Ok(())
+        Ok(offsets)
     }
 }
 

@@ -170,8 +170,13 @@ pub(crate) fn alert_headers(record: &Record, format: SinkFormat) -> OwnedHeaders
         ("rule-id", &record.rule_id),
         ("severity", &record.level),
         ("cluster", &record.cluster),
-        ("event-time", &crate::wire::text::time(event_us)),
+        ("event-time", &rfc3339(event_us)),
     ])
+}
+
+fn rfc3339(microseconds: i64) -> String {
+    jiff::Timestamp::from_microsecond(microseconds)
+        .map_or_else(|_| String::new(), |time| time.to_string())
 }
 
 /// Why a message, or a part of one, is a dead letter.

@@ -10,9 +10,10 @@
 //! 1. A body is acknowledged after all its messages are (`acks=all`, idempotent). Bodies are cut at the boundaries of their
 //!    items, since brokers refuse what is larger than a mebibyte; one event that is larger goes as numbered parts ([`cut`],
 //!    [`assembly`]).
-//! 2. One thread ([`worker`]) owns the consumer and the transactional producer. Rounds alternate: messages are collected, and only
-//!    then is a transaction begun, in which all of them are evaluated and all that comes of them is written, with the offsets.
-//!    Partitions are taken away only while messages are collected, so never in the middle of a transaction.
+//! 2. Each half is a thread that owns a consumer and a transactional producer ([`worker`]), in a group of its own, so that each is
+//!    shared out evenly by itself. Messages are collected, and only then is a transaction begun, in which all of them are evaluated
+//!    and all that comes of them is written, with the offsets. Partitions come and go only while messages are collected, so never in
+//!    the middle of a transaction.
 //! 3. What is found of one rule in one cluster is judged in one place: its shard, a partition of the topic of matches. The state of a
 //!    shard lies in memory; its changes go to the same partition of the state topic, from which whoever gets the shard restores it
 //!    ([`shard`], [`restore`]).
@@ -26,8 +27,10 @@ mod client;
 mod connection;
 mod cut;
 pub mod dlq;
+mod gaps;
 mod intake;
 mod judging;
+mod lag;
 mod message;
 mod restore;
 mod settling;
@@ -37,8 +40,9 @@ mod worker;
 
 pub use self::client::{Client, KafkaFault};
 pub use self::intake::{KafkaBody, KafkaIntake};
+pub use self::lag::Lag;
 pub use self::topics::{TopicFacts, Topics};
-pub use self::worker::{Lag, Worker};
+pub use self::worker::Worker;
 
 pub(crate) use self::client::{Deliveries, PATIENCE, Quiet};
 pub(crate) use self::message::alert_headers;

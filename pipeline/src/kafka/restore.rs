@@ -34,17 +34,16 @@ pub(super) fn restore(
         .iter()
         .map(|shard| (*shard, State::default()))
         .collect();
+    let failed = |error: KafkaError| KafkaFault::of("read the state", &error);
     let reader = reader(client, "read_committed")?;
-    await_end(client, &reader, topic, shards)?;
+    let begins = await_end(client, &reader, topic, shards)?;
     let mut list = TopicPartitionList::new();
-    for shard in shards {
-        list.add_partition_offset(topic, *shard, Offset::Beginning)
-            .map_err(|error| KafkaFault::of("read the state", &error))?;
+    for (shard, begin) in &begins {
+        list.add_partition_offset(topic, *shard, Offset::Offset(*begin))
+            .map_err(failed)?;
     }
-    reader
-        .assign(&list)
-        .map_err(|error| KafkaFault::of("read the state", &error))?;
-    let (mut left, mut foreign) = (shards.clone(), 0_u64);
+    reader.assign(&list).map_err(failed)?;
+    let (mut left, mut foreign) = (begins.into_keys().collect::<BTreeSet<i32>>(), 0_u64);
     let mut heard = Instant::now();
     while !left.is_empty() {
         match reader.poll(Duration::from_millis(200)) {
@@ -80,7 +79,12 @@ pub(super) fn restore(
 fn reader(client: &Client, isolation: &str) -> Result<BaseConsumer<Quiet>, KafkaFault> {
     client
         .with(
-            &[("queued.max.messages.kbytes", "16384")],
+            &[
+                ("queued.max.messages.kbytes", "16384"),
+                // Half a second each otherwise, and a rebalance waits for this.
+                ("fetch.wait.max.ms", "50"),
+                ("fetch.error.backoff.ms", "50"),
+            ],
             &[
                 // It has to have one, and never uses it.
                 ("group.id", "tidewatch-restore"),
@@ -94,20 +98,26 @@ fn reader(client: &Client, isolation: &str) -> Result<BaseConsumer<Quiet>, Kafka
         .map_err(|error| KafkaFault::of("read the state", &error))
 }
 
-/// Waits until no transaction is open before the end as it is now: one that is being committed belongs to the state.
+/// Waits until no transaction is open before the end as it is now: one that is being committed belongs to the state. Where each
+/// shard that is not empty begins.
 fn await_end(
     client: &Client,
     committed: &BaseConsumer<Quiet>,
     topic: &str,
     shards: &BTreeSet<i32>,
-) -> Result<(), KafkaFault> {
+) -> Result<BTreeMap<i32, i64>, KafkaFault> {
     let failed = |error: KafkaError| KafkaFault::of("read the state", &error);
+    let mut begins = BTreeMap::new();
     let all = reader(client, "read_uncommitted")?;
     let until = Instant::now() + OPEN_WAIT;
     for shard in shards {
-        let (_, end) = all
+        let (begin, end) = all
             .fetch_watermarks(topic, *shard, PATIENCE)
             .map_err(failed)?;
+        if begin == end {
+            continue;
+        }
+        begins.insert(*shard, begin);
         loop {
             let (_, stable) = committed
                 .fetch_watermarks(topic, *shard, PATIENCE)
@@ -123,5 +133,5 @@ fn await_end(
             std::thread::sleep(ASK_EVERY);
         }
     }
-    Ok(())
+    Ok(begins)
 }

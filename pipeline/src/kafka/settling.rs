@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use detections::event::Event;
 use rdkafka::message::{Message as _, OwnedMessage};
@@ -14,13 +15,16 @@ use crate::limits::{ACT_KEPT_US, CACHED_BYTES_MAX};
 use crate::live::{LiveOptions, OutputForms, record};
 use crate::sink::written;
 use crate::store::Record;
+use crate::telemetry::Stage;
 
-use super::client::{Client, KafkaFault};
-use super::connection::Connection;
+use super::client::KafkaFault;
+use super::connection::{Connection, Offsets};
 use super::judging::bury;
+use super::lag::Lag;
 use super::message::{Burial, Matched, alert_headers};
 use super::restore::restore;
 use super::shard::State;
+use super::worker::{Half, Shared};
 
 /// 1 GiB: acts and findings of all shards of this process. A day of a busy cluster takes some tens of megabytes.
 const STATE_BYTES_MAX: usize = 1 << 30;
@@ -35,7 +39,9 @@ pub(super) struct Settling {
     /// Given to this process, and not read yet.
     wanted: BTreeSet<i32>,
     /// Acts and findings that were forgotten to keep within the bound.
-    pub(super) forgotten: u64,
+    forgotten: u64,
+    /// Of the round that is not committed yet.
+    raised: Raised,
 }
 
 #[derive(Debug)]
@@ -47,136 +53,186 @@ struct Shard {
 
 /// What came of a round.
 #[derive(Debug, Default)]
-pub(super) struct Raised {
+struct Raised {
     /// Rule and level of each alert.
-    pub(super) alerts: Vec<(String, String)>,
+    alerts: Vec<(String, String)>,
     /// When the events came in that led to them.
-    pub(super) received_us: Vec<i64>,
+    received_us: Vec<i64>,
 }
 
 /// What one round of it needs.
-pub(super) struct Round<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) config: &'a KafkaConfig,
-    pub(super) options: &'a LiveOptions,
-    pub(super) catalog: &'a Catalog,
-    pub(super) now_us: i64,
+struct Round<'a> {
+    connection: &'a Connection,
+    config: &'a KafkaConfig,
+    options: &'a LiveOptions,
+    catalog: &'a Catalog,
+    now_us: i64,
 }
 
-impl Settling {
-    pub(super) fn assign(&mut self, shard: i32) {
-        self.shards.remove(&shard);
-        self.wanted.insert(shard);
+/// The second half with a set of rules.
+pub(super) struct SecondHalf<'a> {
+    shared: &'a Shared,
+    settling: &'a mut Settling,
+    catalog: &'a Catalog,
+}
+
+impl<'a> SecondHalf<'a> {
+    /// Other rules number acts in another way; what is stored goes by their ids.
+    pub(super) fn new(
+        shared: &'a Shared,
+        settling: &'a mut Settling,
+        catalog: &'a Catalog,
+    ) -> Self {
+        let half = Self {
+            shared,
+            settling,
+            catalog,
+        };
+        for shard in half.settling.shards.values_mut() {
+            shard.ledger = ledger(shared, catalog);
+        }
+        half
+    }
+}
+
+fn ledger(shared: &Shared, catalog: &Catalog) -> Ledger {
+    let cached = CACHED_BYTES_MAX / usize::try_from(shared.shards.max(1)).unwrap_or(1);
+    Ledger::new(shared.options.pipeline.window_us, catalog.traits()).with_cache(cached)
+}
+
+impl Half for SecondHalf<'_> {
+    const NAME: &'static str = "settle";
+
+    fn topics(config: &KafkaConfig) -> Vec<String> {
+        vec![config.topics.matches.clone()]
     }
 
-    pub(super) fn revoke(&mut self, shard: i32) {
-        self.shards.remove(&shard);
-        self.wanted.remove(&shard);
+    fn assign(&mut self, _: &str, shard: i32, _: i64, _: &str) {
+        self.settling.shards.remove(&shard);
+        self.settling.wanted.insert(shard);
+    }
+
+    fn revoke(&mut self, _: &str, shard: i32) {
+        self.settling.shards.remove(&shard);
+        self.settling.wanted.remove(&shard);
     }
 
     /// Reads the shards that came to this process.
-    pub(super) fn restore(
-        &mut self,
-        client: &Client,
-        topic: &str,
-        ledger: impl Fn() -> Ledger,
-    ) -> Result<(), KafkaFault> {
-        if self.wanted.is_empty() {
+    fn prepare(&mut self) -> Result<(), KafkaFault> {
+        let settling = &mut *self.settling;
+        if settling.wanted.is_empty() {
             return Ok(());
         }
-        let begun = std::time::Instant::now();
-        let states = restore(client, topic, &self.wanted)?;
+        let begun = Instant::now();
+        let topic = &self.shared.config.topics.state;
+        let states = restore(&self.shared.client, topic, &settling.wanted)?;
         let bytes: usize = states.values().map(State::bytes).sum();
-        for (shard, state) in states {
-            let tidied_us = state.now_us();
-            let ledger = ledger();
-            self.shards.insert(
-                shard,
-                Shard {
-                    state,
-                    ledger,
-                    tidied_us,
-                },
-            );
+        for (number, state) in states {
+            let shard = Shard {
+                tidied_us: state.now_us(),
+                ledger: ledger(self.shared, self.catalog),
+                state,
+            };
+            settling.shards.insert(number, shard);
         }
-        let shards = self.wanted.len();
-        self.wanted.clear();
+        let shards = settling.wanted.len();
+        settling.wanted.clear();
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(shards, bytes, took_ms, "restored the state of shards");
         Ok(())
     }
 
-    /// Other rules number acts in another way; what is stored goes by their ids.
-    pub(super) fn renew(&mut self, ledger: impl Fn() -> Ledger) {
-        for shard in self.shards.values_mut() {
-            shard.ledger = ledger();
-        }
+    fn is_due(&self, now_us: i64) -> bool {
+        let mut shards = self.settling.shards.values();
+        shards.any(|shard| shard.is_due(now_us))
     }
 
-    /// How many bytes of acts the ledgers of all shards may keep at hand, each its part.
-    pub(super) fn cache_bytes(shards: i32) -> usize {
-        CACHED_BYTES_MAX / usize::try_from(shards.max(1)).unwrap_or(1)
-    }
-
-    /// Whether a time has come that some act waited for.
-    pub(super) fn is_due(&self, now_us: i64) -> bool {
-        let due = |shard: &Shard| {
-            shard
-                .state
-                .next_timer()
-                .is_some_and(|due_us| due_us <= now_us)
-        };
-        self.shards.values().any(due)
-    }
-
-    /// Bytes in memory.
-    pub(super) fn bytes(&self) -> usize {
-        self.shards.values().map(|shard| shard.state.bytes()).sum()
-    }
-
-    /// Shards that are here.
-    pub(super) fn count(&self) -> usize {
-        self.shards.len()
-    }
-
-    /// Takes matches in, and writes what is to be said and all changes of state.
-    pub(super) fn settle(
+    fn round(
         &mut self,
+        connection: &Connection,
         messages: &[OwnedMessage],
-        round: &Round<'_>,
-    ) -> Result<Raised, KafkaFault> {
-        let mut raised = Raised::default();
+        now_us: i64,
+    ) -> Result<Offsets, KafkaFault> {
+        let round = Round {
+            connection,
+            config: &self.shared.config,
+            options: &self.shared.options,
+            catalog: self.catalog,
+            now_us,
+        };
+        self.settling.settle(messages, &round)?;
+        let mut offsets = Offsets::default();
+        for message in messages {
+            let place = (message.topic().to_owned(), message.partition());
+            offsets
+                .0
+                .insert(place, (message.offset() + 1, String::new()));
+        }
+        Ok(offsets)
+    }
+
+    fn committed(&mut self, now_us: i64) {
+        let live = &self.shared.live;
+        let raised = std::mem::take(&mut self.settling.raised);
+        for received_us in raised.received_us {
+            let waited_us = u64::try_from(now_us - received_us).unwrap_or(0);
+            live.latencies().record_us(Stage::Evaluate, waited_us);
+        }
+        live.told.send_modify(|told| {
+            told.progress.totals.raised += raised.alerts.len() as u64;
+            let alerts = Arc::make_mut(&mut told.alerts);
+            for of in raised.alerts {
+                *alerts.entry(of).or_default() += 1;
+            }
+        });
+    }
+
+    fn look(&self, lag: &Lag) {
+        let settling = &self.settling;
+        let bytes = settling.shards.values().map(|shard| shard.state.bytes());
+        lag.change(|lag| {
+            lag.forgotten = settling.forgotten;
+            lag.shards = settling.shards.len();
+            lag.state_bytes = bytes.sum();
+        });
+    }
+}
+
+impl Settling {
+    /// Takes matches in, and writes what is to be said and all changes of state.
+    fn settle(&mut self, messages: &[OwnedMessage], round: &Round<'_>) -> Result<(), KafkaFault> {
         let index = rule_index(round.catalog);
         let mut touched = BTreeSet::new();
         for message in messages {
-            let Some(shard) = self.shards.get_mut(&message.partition()) else {
-                let partition = message.partition();
-                return Err(KafkaFault(format!("shard {partition} was not restored")));
-            };
-            touched.insert(message.partition());
-            shard.add(message, &index, round, &mut raised)?;
+            let number = message.partition();
+            let shard = self.shards.get_mut(&number);
+            let shard =
+                shard.ok_or_else(|| KafkaFault(format!("shard {number} was not restored")))?;
+            touched.insert(number);
+            shard.add(message, &index, round, &mut self.raised)?;
         }
-        let is_due = |shard: &Shard| {
-            shard
-                .state
-                .next_timer()
-                .is_some_and(|due_us| due_us <= round.now_us)
-                || round.now_us - shard.tidied_us >= TIDY_US
-        };
         let count = self.shards.len().max(1);
         for (number, shard) in &mut self.shards {
-            if touched.contains(number) || is_due(shard) {
-                shard.say(round, &mut raised)?;
+            let is_old = round.now_us - shard.tidied_us >= TIDY_US;
+            if touched.contains(number) || is_old || shard.is_due(round.now_us) {
+                shard.say(round, &mut self.raised)?;
                 shard.tidy(round);
                 self.forgotten += shard.state.shrink(STATE_BYTES_MAX / count);
                 shard.write(*number, round)?;
             }
         }
-        Ok(raised)
+        Ok(())
     }
 }
 
 impl Shard {
+    /// Whether a time has come that some act waited for.
+    fn is_due(&self, now_us: i64) -> bool {
+        self.state
+            .next_timer()
+            .is_some_and(|due_us| due_us <= now_us)
+    }
+
     fn add(
         &mut self,
         message: &OwnedMessage,

@@ -1,6 +1,7 @@
 //! The topics: made if they are missing, and looked at before anything depends on them.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext as _;
@@ -98,8 +99,9 @@ impl Topics {
             ..outer(name)
         }));
         self.make(&wanted, topics.replication)?;
-        let names = wanted.iter().map(|wanted| wanted.name.to_owned());
-        self.check(config, self.facts(names.collect())?)
+        let names: Vec<String> = wanted.iter().map(|wanted| wanted.name.to_owned()).collect();
+        self.await_known(&names)?;
+        self.check(config, self.facts(names)?)
     }
 
     /// Makes the topic of a sink if it is missing.
@@ -113,7 +115,9 @@ impl Topics {
             settings: &[],
         };
         self.make(&[wanted], config.topics.replication)?;
-        let facts = self.facts(vec![topic.to_owned()])?;
+        let names = vec![topic.to_owned()];
+        self.await_known(&names)?;
+        let facts = self.facts(names)?;
         let found = facts.get(topic).copied();
         found.ok_or_else(|| KafkaFault(format!("there is no topic {topic}")))
     }
@@ -154,6 +158,24 @@ impl Topics {
             return Ok(());
         }
         Err(KafkaFault(faults.join("; ")))
+    }
+
+    /// A topic that was just made is not known to all brokers at once.
+    fn await_known(&self, names: &[String]) -> Result<(), KafkaFault> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let known = self.partitions()?;
+            let missing = names.iter().find(|name| !known.contains_key(*name));
+            match missing {
+                None => return Ok(()),
+                Some(name) if Instant::now() > until => {
+                    return Err(KafkaFault(format!(
+                        "the topic {name} was made, and is not there"
+                    )));
+                }
+                Some(_) => std::thread::sleep(Duration::from_millis(50)),
+            }
+        }
     }
 
     fn partitions(&self) -> Result<BTreeMap<String, i32>, KafkaFault> {

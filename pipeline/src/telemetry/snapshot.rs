@@ -136,7 +136,7 @@ impl Snapshot {
         let behind = lag.get();
         let help = "Messages that were not read yet, by topic and partition";
         let mut messages = page.encode_descriptor("kafka_lag", help, None, MetricType::Gauge)?;
-        for ((topic, partition), count) in &behind.messages {
+        for ((topic, partition), count) in behind.messages.values().flatten() {
             let partition = partition.to_string();
             let labels = [("topic", topic.as_str()), ("partition", &partition)];
             gauge(&mut messages, &labels, *count as f64)?;
@@ -148,11 +148,6 @@ impl Snapshot {
                 behind.lost,
             ),
             (
-                "kafka_sessions",
-                "Times that evaluation was begun from what was committed",
-                behind.sessions,
-            ),
-            (
                 "state_forgotten",
                 "Acts and findings that were forgotten to keep within the bound of memory",
                 behind.forgotten,
@@ -160,6 +155,12 @@ impl Snapshot {
         ] {
             let mut metric = page.encode_descriptor(name, help, None, MetricType::Counter)?;
             counter(&mut metric, &[], count)?;
+        }
+        let help = "Times that evaluation was begun from what was committed, by half";
+        let mut sessions =
+            page.encode_descriptor("kafka_sessions", help, None, MetricType::Counter)?;
+        for (half, count) in &behind.sessions {
+            counter(&mut sessions, &[("half", half)], *count)?;
         }
         let help = "Shards whose state is in this process";
         let mut shards = page.encode_descriptor("shards", help, None, MetricType::Gauge)?;
