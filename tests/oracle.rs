@@ -7,6 +7,8 @@
 //!
 //! `TIDEWATCH_ORACLE_KILLS=100 cargo test --release --test oracle` is the long version.
 
+#[path = "common/obligations.rs"]
+mod obligations;
 #[path = "common/serving.rs"]
 mod serving;
 
@@ -16,8 +18,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use obligations::{Ledger, Random, body, kills, owes_alert, send};
 use serde_json::Value;
-use serving::{Serving, event_list, findings, privileged_pod, wait_until};
+use serving::{Serving, findings, wait_until};
 
 /// Kills in the version that runs with all other tests.
 const KILLS: usize = 12;
@@ -25,34 +28,9 @@ const KILLS: usize = 12;
 /// Senders at a time.
 const SENDERS: usize = 4;
 
-/// Events in a body, at most.
-const EVENTS_MAX: u64 = 20;
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
-
-/// What was sent, and what was acknowledged.
-#[derive(Default)]
-struct Ledger {
-    /// Names in bodies that have no answer yet; they are sent again.
-    unanswered: Vec<Vec<String>>,
-    acknowledged: BTreeSet<String>,
-    sent: BTreeSet<String>,
-}
-
 #[test]
 fn no_kill_loses_an_acknowledged_event_or_raises_one_twice() {
-    let kills = std::env::var("TIDEWATCH_ORACLE_KILLS");
-    let kills = kills.map_or(KILLS, |kills| kills.parse().unwrap());
+    let kills = kills(KILLS);
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let alerts = folder.path().join("alerts.ndjson");
@@ -97,51 +75,6 @@ fn load(serving: &Serving, ledger: &Mutex<Ledger>, next: &AtomicUsize, time: Dur
         serving.signal("-KILL");
         stop.store(true, Ordering::Relaxed);
     });
-}
-
-/// A body that had no answer, or a new one.
-fn body(ledger: &Mutex<Ledger>, next: &AtomicUsize, random: &mut Random) -> Vec<String> {
-    let mut ledger = ledger.lock().unwrap();
-    if random.below(3) == 0
-        && let Some(again) = ledger.unanswered.pop()
-    {
-        return again;
-    }
-    let count = 1 + random.below(EVENTS_MAX);
-    let names: Vec<String> = (0..count)
-        .map(|_| format!("pod-{}", next.fetch_add(1, Ordering::Relaxed)))
-        .collect();
-    ledger.sent.extend(names.iter().cloned());
-    names
-}
-
-fn send(serving: &Serving, ledger: &Mutex<Ledger>, names: Vec<String>) -> bool {
-    let events: Vec<Value> = names.iter().map(|name| event(name)).collect();
-    let answer = serving.post(&event_list(&events));
-    let mut ledger = ledger.lock().unwrap();
-    let acknowledged = answer.is_ok_and(|status| status == 200);
-    if acknowledged {
-        ledger.acknowledged.extend(names);
-    } else {
-        ledger.unanswered.push(names);
-    }
-    acknowledged
-}
-
-fn event(name: &str) -> Value {
-    let mut event = privileged_pod(name);
-    if !owes_alert(name) {
-        event["verb"] = "get".into();
-        event["level"] = "Metadata".into();
-        for body in ["requestObject", "responseObject"] {
-            event.as_object_mut().unwrap().remove(body);
-        }
-    }
-    event
-}
-
-fn owes_alert(name: &str) -> bool {
-    name.ends_with("00") || name.ends_with("50") || name == "fresh"
 }
 
 /// Sends what has no answer yet, and a fresh event; waits until all of it is evaluated and delivered.
