@@ -25,6 +25,7 @@ pub mod wire;
 pub mod account;
 pub mod catalog;
 pub mod clock;
+pub mod completeness;
 pub mod config;
 pub mod control;
 pub mod hex;

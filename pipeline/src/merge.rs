@@ -71,6 +71,18 @@ impl Merger {
 }
 
 impl Judged {
+    /// How many records were not here before, and when the oldest of them was emitted.
+    pub(crate) fn fresh(&self, repeated: &Repeated) -> (u64, Option<i64>) {
+        let rows = self.rows.iter().enumerate();
+        let fresh = rows.filter(|(number, _)| repeated.spares(*number));
+        let (mut events, mut oldest_us) = (self.tally.rejected.values().sum(), None);
+        for (_, row) in fresh {
+            events += 1;
+            oldest_us = [oldest_us, row.time].into_iter().flatten().min();
+        }
+        (events, oldest_us)
+    }
+
     /// The events that matched and count, with their times.
     pub(crate) fn into_hits(
         self,

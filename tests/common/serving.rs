@@ -198,10 +198,14 @@ fn listening(lines: &mut BufReader<ChildStderr>, said: &Mutex<String>) -> Socket
         let mut said = said.lock().unwrap();
         said.push_str(&line);
         assert!(read > 0, "it did not start: {said}");
-        let address = line.split_once("://").and_then(|(_, rest)| {
-            let end = rest.find([' ', '/', '\u{1b}']).unwrap_or(rest.len());
-            rest[..end].trim().parse().ok()
-        });
+        // Other parts may have named other addresses before.
+        let served = line.split_once("base=").map(|(_, rest)| rest);
+        let address = served
+            .and_then(|rest| rest.split_once("://"))
+            .and_then(|(_, rest)| {
+                let end = rest.find([' ', '/', '\u{1b}']).unwrap_or(rest.len());
+                rest[..end].trim().parse().ok()
+            });
         if let Some(address) = address {
             return address;
         }

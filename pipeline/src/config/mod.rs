@@ -13,6 +13,7 @@
 
 pub mod fields;
 
+mod completeness;
 mod kafka;
 mod resolve;
 mod resolved;

@@ -33,6 +33,7 @@ pub(super) fn resolve(values: &Values, sink: &mut Sink) -> Config {
     let config = resolver.config();
     resolver.check_access(&config);
     resolver.check_kafka(&config);
+    resolver.check_completeness(&config);
     config
 }
 
@@ -65,6 +66,8 @@ impl Resolver<'_> {
             clients: self.clients(),
             pubsub: self.pubsub(),
             limits: self.limits(),
+            apiservers: self.apiservers(),
+            completeness: self.completeness(),
             files: self.files(),
             sinks: self.sinks(),
             log_level: self.text("logging.level"),
@@ -367,7 +370,7 @@ impl Resolver<'_> {
         self.optional(path).unwrap_or_default()
     }
 
-    fn flag(&self, path: &str) -> bool {
+    pub(super) fn flag(&self, path: &str) -> bool {
         self.value(path) == Some(Value::Flag(true))
     }
 
@@ -385,7 +388,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn duration(&self, path: &str) -> Duration {
+    pub(super) fn duration(&self, path: &str) -> Duration {
         match self.value(path) {
             Some(Value::Duration(duration)) => duration,
             _ => Duration::ZERO,
@@ -406,7 +409,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn secret(&self, path: &str) -> Option<Secret> {
+    pub(super) fn secret(&self, path: &str) -> Option<Secret> {
         match self.value(path) {
             Some(Value::Secret(secret)) => Some(secret),
             _ => None,
@@ -431,6 +434,6 @@ impl Resolver<'_> {
     }
 }
 
-fn micros(duration: Duration) -> i64 {
+pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use detections::sigma::ast::Level;
 use ipnet::IpNet;
 
+use crate::completeness::{self, Target};
 use crate::rules::RuleSources;
 use crate::source::http::HttpLimits;
 use crate::spool::LogOptions;
@@ -53,6 +54,10 @@ pub struct Config {
     pub pubsub: Option<Pubsub>,
     /// Bounds of the listener.
     pub limits: HttpLimits,
+    /// When something is said of senders.
+    pub completeness: completeness::Options,
+    /// API servers whose counters are read.
+    pub apiservers: Vec<Target>,
     /// Files that are followed.
     pub files: Vec<FileSource>,
     /// Where alerts go.

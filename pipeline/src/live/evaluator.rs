@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::completeness::Scrapes;
 use crate::correlate::{Hit, Ledger};
 use crate::decode::Item;
 use crate::enrich::Enricher;
@@ -22,6 +23,7 @@ use crate::telemetry::Stage;
 use super::bodies::decode;
 use super::held::{Held, left_out, letter, more_rejects};
 use super::records::record;
+use super::watching::{Watching, sender};
 use super::{Live, LiveOptions, Told};
 
 /// How long the log is looked at while nothing comes in, before anything else is.
@@ -80,6 +82,7 @@ pub struct Evaluator {
     broken: Option<String>,
     /// When the disk was last looked at for want of anything to do.
     looked: Instant,
+    watching: Watching,
 }
 
 /// What a set of rules is evaluated with.
@@ -125,6 +128,7 @@ impl Evaluator {
             gave_up: false,
             broken: None,
             looked: Instant::now(),
+            watching: Watching::restore(options.completeness, clock.now_us(), &store)?,
             committed,
             held,
             store,
@@ -133,6 +137,13 @@ impl Evaluator {
             options,
             clock,
         })
+    }
+
+    /// Takes looks at the counters of API servers into account.
+    #[must_use]
+    pub fn with_scrapes(mut self, scrapes: Arc<Scrapes>) -> Self {
+        self.watching.set_scrapes(scrapes);
+        self
     }
 
     /// Evaluates until told to stop. What is held then is committed.
@@ -229,6 +240,7 @@ impl Evaluator {
         self.held.now_us = self.held.now_us.max(meta.received_us);
         let origin = format!("{} {}/{}", meta.source.as_str(), meta.cluster, meta.origin);
         let input: Arc<str> = format!("{origin} at {}", body.position).into();
+        let sender = sender(&meta.cluster, &meta.origin);
         let hits_before = self.held.hits.len();
         let skip = std::mem::take(&mut self.skip);
         let (mut items, mut rejects) = (0, 0);
@@ -248,8 +260,9 @@ impl Evaluator {
                 }
             }
             if is_full || self.held.bytes >= COMMIT_BYTES_MAX {
+                let judged = work.judge.take();
                 self.held
-                    .absorb(work.judge.take(), &mut self.merger, &input);
+                    .absorb(judged, &mut self.merger, &input, sender.as_ref());
                 self.held.items = items;
                 if self.is_due(false) {
                     self.commit(work);
@@ -267,7 +280,8 @@ impl Evaluator {
         if rejects > REJECTS_KEPT_MAX {
             held.bury(more_rejects(rejects - REJECTS_KEPT_MAX, body, &origin));
         }
-        held.absorb(work.judge.take(), &mut self.merger, &input);
+        let judged = work.judge.take();
+        held.absorb(judged, &mut self.merger, &input, sender.as_ref());
         held.bodies += 1;
         if held.hits.len() > hits_before {
             held.received_us.push(meta.received_us);
@@ -300,6 +314,7 @@ impl Evaluator {
     /// Waits for more. If something waits for a time to pass, the log is told that it did.
     fn idle(&mut self) {
         let now_us = self.clock.now_us();
+        self.next_timer_us = earlier(self.next_timer_us, self.watching.look());
         if self
             .next_timer_us
             .is_some_and(|due| due <= now_us && due > self.held.now_us)
@@ -322,6 +337,7 @@ impl Evaluator {
                 Ok(()) => break,
                 Err(error) => {
                     work.ledger.roll_back();
+                    self.watching.roll_back();
                     tracing::error!(%error, "cannot commit; will try again");
                     self.told.failed_commits += 1;
                     self.told.fault = Some(error.to_string());
@@ -385,6 +401,8 @@ impl Evaluator {
                 raised.push((record.rule, record.level));
             }
         }
+        let (forms, sinks) = (self.options.forms, self.options.sinks);
+        raised.extend(self.watching.say(&self.held, &step, forms, sinks)?);
         let mut removed = 0;
         for letter in &self.held.letters {
             removed += step.bury(letter, self.options.dead_letters_bytes_max)?;
@@ -404,7 +422,7 @@ impl Evaluator {
         let progress = self.progress(raised.len() as u64);
         step.set_progress(&progress)?;
         // What is due already has been looked at; there may be more of it than one step takes.
-        let next_timer_us = step.next_timer()?;
+        let next_timer_us = earlier(step.next_timer()?, self.watching.due_us());
         step.commit()?;
         if tidy && !more_to_tidy {
             self.tidied_us = now_us;
@@ -445,6 +463,9 @@ impl Evaluator {
         self.committed = progress;
         self.held = Held::from(&progress);
         let told = &mut self.told;
+        if let Some(senders) = self.watching.keep() {
+            told.senders = Arc::new(senders);
+        }
         told.progress = progress;
         told.account = Arc::new(self.merger.account().clone());
         told.alerts = Arc::new(self.alerts.clone());
@@ -477,4 +498,8 @@ impl Evaluator {
         }
         Ok(())
     }
+}
+
+fn earlier(one_us: Option<i64>, other_us: Option<i64>) -> Option<i64> {
+    [one_us, other_us].into_iter().flatten().min()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::completeness::{Arrival, Sender};
 use crate::decode::Rejected;
 use crate::decode::limits::KEPT_BYTES_MAX;
 use crate::hex::hex;
@@ -11,6 +12,8 @@ use crate::judge::{Judged, RowHits};
 use crate::merge::Merger;
 use crate::spool::{Position, StoredBody};
 use crate::store::{DeadLetter, Progress};
+
+use super::watching::note;
 
 /// What a letter takes in memory besides its bytes.
 const LETTER_BYTES: usize = 512;
@@ -35,6 +38,8 @@ pub(super) struct Held {
     pub(super) damaged_bytes: u64,
     /// When each body came in whose events matched, microseconds since 1970 UTC.
     pub(super) received_us: Vec<i64>,
+    /// What came of each sender, in order.
+    pub(super) arrivals: Vec<(Sender, Arrival)>,
 }
 
 pub(super) struct HeldHit {
@@ -54,8 +59,23 @@ impl Held {
         }
     }
 
-    pub(super) fn absorb(&mut self, judged: Judged, merger: &mut Merger, input: &Arc<str>) {
+    pub(super) fn absorb(
+        &mut self,
+        judged: Judged,
+        merger: &mut Merger,
+        input: &Arc<str>,
+        sender: Option<&Sender>,
+    ) {
         let repeated = merger.merge(&judged);
+        if let Some(sender) = sender {
+            let (events, oldest_us) = judged.fresh(&repeated);
+            let arrival = Arrival {
+                at_us: self.now_us,
+                events,
+                oldest_us,
+            };
+            note(&mut self.arrivals, sender, arrival);
+        }
         for (hits, time) in judged.into_hits(&repeated) {
             self.since.get_or_insert_with(Instant::now);
             // A parsed event takes some times what it took as text.

@@ -21,6 +21,7 @@ mod held;
 mod records;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::catalog::Catalog;
+use crate::completeness::{self, Sender, Standing};
 use crate::run::Options;
 use crate::store::{Progress, Totals};
 use crate::telemetry::Latencies;
@@ -57,6 +59,8 @@ pub struct LiveOptions {
     pub sinks: bool,
     /// What sinks want besides OCSF.
     pub forms: OutputForms,
+    /// When something is said of senders.
+    pub completeness: completeness::Options,
 }
 
 impl Default for LiveOptions {
@@ -69,6 +73,7 @@ impl Default for LiveOptions {
             dead_letters_bytes_max: 1 << 30,
             sinks: false,
             forms: OutputForms::default(),
+            completeness: completeness::Options::default(),
         }
     }
 }
@@ -101,6 +106,8 @@ pub struct Told {
     pub ended: bool,
     /// Dead letters that were removed to keep within their bound.
     pub letters_removed: u64,
+    /// How each sender stands.
+    pub senders: Arc<Vec<(Sender, Standing)>>,
 }
 
 impl Live {

@@ -9,6 +9,7 @@
 //! Counts of records are the store's: they move with the position, so that neither a crash nor a restart makes them lie.
 
 mod latency;
+mod senders;
 mod snapshot;
 
 use std::collections::HashSet;

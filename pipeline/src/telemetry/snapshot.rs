@@ -11,12 +11,14 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use tokio::sync::watch;
 
+use crate::completeness::Scrapes;
 use crate::kafka::{KafkaIntake, Lag};
 use crate::live::{Live, Told};
 use crate::spool::Appender;
 use crate::store::Store;
 
 use super::latency::{Latencies, Stage};
+use super::senders;
 
 const QUANTILES: [f64; 5] = [0.5, 0.9, 0.99, 0.999, 1.0];
 
@@ -29,6 +31,8 @@ pub enum Backing {
         log: Appender,
         /// The store.
         store: Arc<Store>,
+        /// Looks at the counters of API servers.
+        scrapes: Arc<Scrapes>,
     },
     /// In Kafka.
     Kafka {
@@ -265,9 +269,14 @@ impl Collector for Snapshot {
         self.events(&mut page)?;
         self.run(&mut page)?;
         match &self.backing {
-            Backing::Embedded { log, store } => {
+            Backing::Embedded {
+                log,
+                store,
+                scrapes,
+            } => {
                 Self::log(&mut page, log)?;
                 self.sinks(&mut page, store)?;
+                senders::encode(&mut page, &self.told.borrow().senders, scrapes)?;
             }
             Backing::Kafka { intake, lag } => Self::kafka(&mut page, intake, lag)?,
         }
@@ -275,12 +284,20 @@ impl Collector for Snapshot {
     }
 }
 
-fn counter(metric: &mut MetricEncoder<'_>, labels: &[(&str, &str)], value: u64) -> fmt::Result {
+pub(super) fn counter(
+    metric: &mut MetricEncoder<'_>,
+    labels: &[(&str, &str)],
+    value: u64,
+) -> fmt::Result {
     let one = metric.encode_family(&labels)?;
     ConstCounter::new(value).encode(one)
 }
 
-fn gauge(metric: &mut MetricEncoder<'_>, labels: &[(&str, &str)], value: f64) -> fmt::Result {
+pub(super) fn gauge(
+    metric: &mut MetricEncoder<'_>,
+    labels: &[(&str, &str)],
+    value: f64,
+) -> fmt::Result {
     let one = metric.encode_family(&labels)?;
     ConstGauge::new(value).encode(one)
 }

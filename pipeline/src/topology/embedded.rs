@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 
 use crate::clock::Clock;
+use crate::completeness::Scrapers;
 use crate::config::Config;
 use crate::control::{ControlServer, Served};
 use crate::live::{DataLock, Evaluator, Live};
@@ -29,6 +30,7 @@ pub(super) struct Embedded {
     log: Arc<Log>,
     sinks: Sinks,
     tails: Vec<Tail>,
+    scrapers: Option<Scrapers>,
     _control: ControlServer,
     _lock: DataLock,
 }
@@ -60,9 +62,13 @@ pub(super) fn start(
         parts::live_options(config),
         clock.clone(),
     )?;
+    let scrapers = Scrapers::start(config.apiservers.clone(), clock).map_err(StartError::System)?;
+    let scrapes = scrapers.scrapes();
+    let evaluator = evaluator.with_scrapes(scrapes.clone());
     let backing = Backing::Embedded {
         log: log.appender(),
         store: store.clone(),
+        scrapes,
     };
     let telemetry = Telemetry::new(backing, live);
     let letters = config.dead_letters_quota;
@@ -82,6 +88,7 @@ pub(super) fn start(
             log,
             sinks,
             tails,
+            scrapers: Some(scrapers),
             _control: control,
             _lock: lock,
         })),
@@ -91,10 +98,13 @@ pub(super) fn start(
 }
 
 impl Embedded {
-    /// Follows no file any more.
+    /// Follows no file and asks no API server any more.
     pub(super) fn stop_receiving(mut self) -> Self {
         for tail in std::mem::take(&mut self.tails) {
             tail.stop();
+        }
+        if let Some(scrapers) = self.scrapers.take() {
+            scrapers.stop();
         }
         self
     }

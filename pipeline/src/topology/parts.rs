@@ -35,6 +35,12 @@ pub fn check_world(config: &Config) -> Vec<String> {
     for secret in tokens.chain(sinks) {
         faults.extend(secret.read().err());
     }
+    for target in &config.apiservers {
+        faults.extend(target.token.as_ref().and_then(|token| token.read().err()));
+        if let Some(path) = target.authority.as_ref().filter(|path| !path.is_file()) {
+            faults.push(format!("there is no file {}", path.display()));
+        }
+    }
     let kafka = config.kafka.as_ref().map(Client::new);
     faults.extend(kafka.and_then(Result::err).map(|fault| fault.to_string()));
     faults
@@ -56,6 +62,7 @@ pub(super) fn live_options(config: &Config) -> LiveOptions {
         findings_bytes_max: config.findings_quota,
         dead_letters_bytes_max: config.dead_letters_quota,
         sinks: !config.sinks.is_empty(),
+        completeness: config.completeness,
         forms: OutputForms {
             ecs: config
                 .sinks
