@@ -1,6 +1,10 @@
 //! A real API server sends to a real Tidewatch, with what `tidewatch setup` wrote: acts come out as alerts, each once, also
-//! if Tidewatch is killed in between.
+//! if Tidewatch is killed in between. With embedded state, and with state and alerts in a real Kafka.
 
+#[path = "common/installation.rs"]
+mod installation;
+#[path = "common/kafka/mod.rs"]
+mod kafka;
 #[path = "common/serving.rs"]
 mod serving;
 
@@ -9,9 +13,15 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
+use installation::{Installation, assert_once};
+use kafka::{Broker, Options};
 use serde_json::Value;
 use serving::{Serving, tidewatch, wait_until};
+
+/// One API server at a time: they are large.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// An API server with its etcd; stopped when dropped.
 struct ApiServer {
@@ -84,21 +94,51 @@ impl Drop for ApiServer {
     }
 }
 
-/// The rule and the audit id of each finding.
-fn raised(serving: &Serving) -> Vec<(String, String)> {
+/// The rule and the audit id of a finding.
+fn rule_and_request(rule: &str, ocsf: &Value) -> (String, String) {
+    let id = ocsf["metadata"]["original_event_uid"].as_str().unwrap();
+    (rule.to_owned(), id.to_owned())
+}
+
+/// Those of all findings in the store.
+fn in_store(serving: &Serving) -> Vec<(String, String)> {
     let of = |record: &Value| {
         let ocsf: Value = serde_json::from_str(record["ocsf"].as_str().unwrap()).unwrap();
-        let id = ocsf["metadata"]["original_event_uid"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        (record["rule"].as_str().unwrap().to_owned(), id)
+        rule_and_request(record["rule"].as_str().unwrap(), &ocsf)
     };
     serving.findings().iter().map(of).collect()
 }
 
+/// Those of all findings in the topic, none of which is there twice.
+fn in_topic(installation: &Installation) -> Vec<(String, String)> {
+    let alerts = installation.alerts();
+    assert_once(&alerts);
+    let created = alerts
+        .iter()
+        .filter(|alert| alert.header("activity") == "create");
+    created
+        .map(|alert| rule_and_request(alert.header("rule"), &alert.ocsf))
+        .collect()
+}
+
 #[test]
 fn acts_come_out_as_alerts_each_once() {
+    acts_come_out("", "", &in_store);
+}
+
+#[test]
+fn acts_come_out_as_alerts_in_kafka_each_once() {
+    let installation = Installation::new(Broker::start(&Options::default()));
+    let kafka = format!(
+        "[kafka]\nbrokers = [\"{}\"]\n",
+        installation.broker.plaintext()
+    );
+    acts_come_out("state = \"kafka\"\n", &kafka, &|_| in_topic(&installation));
+}
+
+/// What is `raised` is read from wherever alerts go with this configuration.
+fn acts_come_out(top: &str, sections: &str, raised: &dyn Fn(&Serving) -> Vec<(String, String)>) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::tempdir().unwrap();
     let setup = folder.path().join("setup");
     let port = TcpListener::bind("127.0.0.1:0")
@@ -123,6 +163,8 @@ fn acts_come_out_as_alerts_each_once() {
         String::from_utf8_lossy(&made.stderr)
     );
     let config = setup.join("tidewatch.toml");
+    let written = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("{top}{written}\n{sections}")).unwrap();
     let start = || {
         let config = config.to_str().unwrap();
         Serving::at(

@@ -103,12 +103,16 @@ impl Resolver<'_> {
     /// What no field can say alone.
     pub(super) fn check_kafka(&mut self, config: &Config) {
         let of_kafka = config.state == StateKind::Kafka;
-        if config.kafka.is_none() && (of_kafka || !self.values.children("kafka.sources").is_empty())
-        {
+        if config.kafka.is_none() && of_kafka {
             self.missing(
                 "kafka.brokers",
                 "Kafka is used, and nobody knows where it is",
             );
+        }
+        if !of_kafka && !self.values.children("kafka.sources").is_empty() {
+            let message = "topics are read by processes that have their state in Kafka";
+            let help = "set state = \"kafka\", or let the webhook send here";
+            self.fault("kafka.sources[0].topics", message.to_owned(), help);
         }
         for name in self.settings().keys() {
             if OURS.contains(&name.as_str()) {
