@@ -158,6 +158,58 @@ fn bodies_beyond_the_broker_s_limit_are_cut_and_an_event_beyond_it_comes_whole()
     );
 }
 
+#[test]
+fn topics_that_take_little_get_an_alert_all_the_same() {
+    let broker = Broker::start(&Options::default());
+    broker.create_topics(&[
+        ("tidewatch.matches", 4, &[("max.message.bytes", "400000")]),
+        (
+            "tidewatch.state",
+            4,
+            &[
+                ("max.message.bytes", "400000"),
+                ("cleanup.policy", "compact"),
+            ],
+        ),
+        ("tidewatch.alerts", 1, &[("max.message.bytes", "20000")]),
+        ("tidewatch.input.dlq", 1, &[("max.message.bytes", "12000")]),
+    ]);
+    let installation = Installation::new(broker);
+    let serving = installation.start("one", "");
+    let mut large = privileged_pod("large");
+    large["responseObject"]["metadata"]["annotations"] = json!({ "noise": noise(1 << 20) });
+    let list = event_list(&[large, privileged_pod("small")]);
+    post(&serving, &list);
+    // Rubbish that is larger than the topic of dead letters takes.
+    post(&serving, noise(100_000).as_bytes());
+    let mut alerts = Vec::new();
+    wait_until("both alerts", || {
+        alerts = installation.alerts();
+        alerts.len() >= 2
+    });
+    let large = alerts
+        .iter()
+        .find(|alert| alert.pod().as_deref() == Some("large"))
+        .unwrap();
+    assert_eq!(large.ocsf["class_uid"], 2004);
+    let raw = large.ocsf["raw_data"].as_str().unwrap();
+    assert!(
+        raw.contains("id-large") && !raw.contains("noise"),
+        "it is cut: {raw}"
+    );
+    wait_until("a dead letter", || {
+        installation.read("tidewatch.input.dlq").len() == 1
+    });
+    // Nothing is held up.
+    let after = pods("after", 2);
+    post(&serving, &body_of(&after));
+    installation.wait_for_pods(&after);
+    assert_eq!(
+        serving.count("tidewatch_kafka_sessions_total{half=\"settle\"}"),
+        1
+    );
+}
+
 /// Text of so many bytes without any repetition.
 fn noise(bytes: usize) -> String {
     let mut state = 0x2545_f491_4f6c_dd1d_u64 ^ bytes as u64;

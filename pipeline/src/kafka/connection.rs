@@ -160,6 +160,8 @@ impl ConsumerContext for Group {
 pub(super) struct Connection {
     pub(super) consumer: BaseConsumer<Group>,
     pub(super) producer: BaseProducer<Deliveries>,
+    /// Bytes that a dead letter may have.
+    pub(super) letter_bytes_max: usize,
 }
 
 impl Connection {
@@ -169,6 +171,7 @@ impl Connection {
         group: &str,
         id: &str,
         topics: &[String],
+        letter_bytes_max: usize,
     ) -> Result<Self, KafkaFault> {
         let failed = |error: KafkaError| KafkaFault::of("join the group", &error);
         let producer: BaseProducer<Deliveries> = client
@@ -184,7 +187,11 @@ impl Connection {
             .map_err(failed)?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(failed)?;
-        Ok(Self { consumer, producer })
+        Ok(Self {
+            consumer,
+            producer,
+            letter_bytes_max,
+        })
     }
 
     pub(super) fn begin(&self) -> Result<(), KafkaFault> {

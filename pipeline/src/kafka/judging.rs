@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use rdkafka::message::{Message as _, OwnedMessage};
 
+use detections::event::Origin;
+
 use crate::catalog::Catalog;
 use crate::config::KafkaConfig;
 use crate::correlate::hash;
-use crate::decode::limits::KEPT_BYTES_MAX;
 use crate::decode::{Item, Rejected};
 use crate::judge::{Judge, RowHits};
 use crate::live::decode_bytes;
@@ -34,6 +35,8 @@ pub(super) struct Judging {
     merger: Merger,
     matches: String,
     shards: i32,
+    /// Bytes of a match or a state that their topics take.
+    inner_bytes_max: usize,
     /// Totals of sessions that are over, and bodies of this one.
     before: Totals,
     bodies: u64,
@@ -145,6 +148,7 @@ impl Judging {
                 .collect(),
             matches: shared.config.topics.matches.clone(),
             shards: shared.shards.max(1),
+            inner_bytes_max: shared.limits.inner,
             before: shared.live.totals(),
             ..Self::default()
         }
@@ -236,10 +240,11 @@ impl Judging {
         let input = format!("kafka {topic}/{partition} at {at}");
         for (hits, time) in judged.into_hits(&repeated) {
             for (shard, rules) in self.shards_of(&hits, catalog) {
+                let (raw, origin) = fitting(&hits, self.inner_bytes_max);
                 let matched = Matched {
                     rules,
-                    raw: hits.raw.as_slice().into(),
-                    origin: hits.event.origin().clone(),
+                    raw,
+                    origin,
                     input: input.clone(),
                     offset: hits.offset,
                     time,
@@ -295,6 +300,28 @@ impl Judging {
     }
 }
 
+/// An event that the topics take. One that is too large for them is cut like one that was cut on its way here: who did what stands
+/// at its front, and the alert says that there is more.
+fn fitting(hits: &RowHits, bytes_max: usize) -> (Arc<[u8]>, Origin) {
+    let origin = hits.event.origin().clone();
+    // Half: an act may hold it beside a match that waits, and what cannot be compressed grows.
+    let bytes_max = bytes_max / 2;
+    if hits.raw.len() <= bytes_max {
+        return (hits.raw.as_slice().into(), origin);
+    }
+    let bytes = hits.raw.len();
+    tracing::warn!(
+        bytes,
+        bytes_max,
+        "an event is cut: its topics take no more (max.message.bytes)"
+    );
+    let partial = Origin {
+        partial: true,
+        ..origin
+    };
+    (hits.raw[..bytes_max].into(), partial)
+}
+
 /// The shard of a rule in a cluster. It is part of what is stored: changing it would take acts apart.
 pub(super) fn shard_of(cluster: &str, rule: &str, shards: i32) -> i32 {
     let [a, b, c, d, ..] = hash([cluster, rule]);
@@ -310,7 +337,6 @@ fn reject(
     number: u64,
 ) -> Result<(), KafkaFault> {
     let (code, mut explanation) = reason(rejected);
-    let kept = &rejected.bytes[..rejected.bytes.len().min(KEPT_BYTES_MAX / 2)];
     match number {
         ..=REJECTS_KEPT_MAX => {}
         // One more says that there are more; the message itself stays in its topic.
@@ -325,7 +351,7 @@ fn reject(
         envelope: Some(envelope),
         ..Burial::of(message, code, &explanation)
     };
-    bury(connection, &burial, message.key(), kept)
+    bury(connection, &burial, message.key(), rejected.bytes)
 }
 
 /// Puts bytes among the dead letters of their topic.
@@ -335,7 +361,7 @@ pub(super) fn bury(
     key: Option<&[u8]>,
     bytes: &[u8],
 ) -> Result<(), KafkaFault> {
-    let kept = &bytes[..bytes.len().min(KEPT_BYTES_MAX / 2)];
+    let kept = &bytes[..bytes.len().min(connection.letter_bytes_max)];
     let topic = dead_letters(burial.topic);
     connection.send(
         &topic,

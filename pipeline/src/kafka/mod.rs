@@ -41,7 +41,7 @@ mod worker;
 pub use self::client::{Client, KafkaFault};
 pub use self::intake::{KafkaBody, KafkaIntake};
 pub use self::lag::Lag;
-pub use self::topics::{TopicFacts, Topics};
+pub use self::topics::{Limits, TopicFacts, Topics};
 pub use self::worker::Worker;
 
 pub(crate) use self::client::{Deliveries, PATIENCE, Quiet};

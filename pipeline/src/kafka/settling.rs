@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use detections::event::Event;
 use rdkafka::message::{Message as _, OwnedMessage};
+use serde_json::Value;
 
 use crate::catalog::Catalog;
 use crate::config::{KafkaConfig, SinkFormat};
@@ -24,6 +25,7 @@ use super::lag::Lag;
 use super::message::{Burial, Matched, alert_headers};
 use super::restore::restore;
 use super::shard::State;
+use super::topics::Limits;
 use super::worker::{Half, Shared};
 
 /// 1 GiB: acts and findings of all shards of this process. A day of a busy cluster takes some tens of megabytes.
@@ -66,6 +68,7 @@ struct Round<'a> {
     config: &'a KafkaConfig,
     options: &'a LiveOptions,
     catalog: &'a Catalog,
+    limits: Limits,
     now_us: i64,
 }
 
@@ -158,6 +161,7 @@ impl Half for SecondHalf<'_> {
             config: &self.shared.config,
             options: &self.shared.options,
             catalog: self.catalog,
+            limits: self.shared.limits,
             now_us,
         };
         self.settling.settle(messages, &round)?;
@@ -325,7 +329,10 @@ impl Shard {
 }
 
 fn publish(round: &Round<'_>, record: &Record, format: SinkFormat) -> Result<(), KafkaFault> {
-    let value = written(record, format);
+    let whole = written(record, format);
+    let shorter =
+        (whole.len() > round.limits.alerts).then(|| shortened(whole, round.limits.alerts));
+    let value = shorter.as_deref().unwrap_or(whole);
     let headers = alert_headers(record, format);
     let topic = &round.config.topics.alerts;
     let (key, value) = (record.uid.as_bytes(), value.as_bytes());
@@ -334,9 +341,62 @@ fn publish(round: &Round<'_>, record: &Record, format: SinkFormat) -> Result<(),
         .send(topic, None, key, Some(value), Some(headers))
 }
 
+/// An alert without its raw event, and if that is not enough, with nothing but what it is and of what.
+fn shortened(alert: &str, bytes_max: usize) -> String {
+    let mut alert: Value = serde_json::from_str(alert).unwrap_or_default();
+    for field in ["/raw_data", "/event/original"] {
+        if let Some(value) = alert.pointer_mut(field) {
+            *value = "".into();
+        }
+    }
+    let text = alert.to_string();
+    if text.len() <= bytes_max {
+        return text;
+    }
+    if let Value::Object(members) = &mut alert {
+        // What the schemas require, and the words of the finding.
+        let kept = [
+            "activity_id",
+            "category_uid",
+            "class_uid",
+            "finding_info",
+            "metadata",
+            "severity_id",
+            "time",
+            "type_uid",
+            "@timestamp",
+            "rule",
+            "ecs",
+        ];
+        members.retain(|name, _| kept.contains(&name.as_str()));
+    }
+    alert.to_string()
+}
+
 fn rule_index(catalog: &Catalog) -> HashMap<&str, usize> {
     let rules = catalog.set.rules().iter().enumerate();
     rules
         .map(|(number, rule)| (rule.id.as_str(), number))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_that_is_too_long_loses_its_raw_event_and_then_all_but_its_words() {
+        let long = "x".repeat(5000);
+        let alert = serde_json::json!({
+            "class_uid": 2004, "severity_id": 4, "time": 1, "finding_info": { "uid": "u", "title": "t" },
+            "raw_data": long, "observables": ["o"],
+        });
+        let without_raw = shortened(&alert.to_string(), 1000);
+        let found: Value = serde_json::from_str(&without_raw).unwrap();
+        assert_eq!(found["raw_data"], "");
+        assert_eq!(found["observables"][0], "o");
+        let words: Value = serde_json::from_str(&shortened(&alert.to_string(), 100)).unwrap();
+        assert_eq!(words["finding_info"]["title"], "t");
+        assert!(words.get("observables").is_none());
+    }
 }

@@ -23,6 +23,45 @@ pub struct TopicFacts {
     pub message_bytes_max: usize,
 }
 
+/// What the topics of an installation take, bytes of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of matches and state.
+    pub inner: usize,
+    /// Of alerts.
+    pub alerts: usize,
+    /// Of dead letters, the least of all.
+    pub letters: usize,
+}
+
+/// What a message has besides its value: key, headers, and the batch that it comes in.
+const OVERHEAD_BYTES: usize = 8192;
+
+impl Limits {
+    /// As the brokers say.
+    #[must_use]
+    pub fn of(config: &KafkaConfig, facts: &BTreeMap<String, TopicFacts>) -> Self {
+        let of = |topic: &str| {
+            let bytes = facts
+                .get(topic)
+                .map_or(1_000_000, |facts| facts.message_bytes_max);
+            bytes.saturating_sub(OVERHEAD_BYTES).max(OVERHEAD_BYTES)
+        };
+        let topics = &config.topics;
+        let read = inputs(config)
+            .map(|(topic, _)| topic)
+            .chain([topics.matches.clone()]);
+        Self {
+            inner: of(&topics.matches).min(of(&topics.state)),
+            alerts: of(&topics.alerts),
+            letters: read
+                .map(|topic| of(&dead_letters(&topic)))
+                .min()
+                .unwrap_or(OVERHEAD_BYTES),
+        }
+    }
+}
+
 /// The topics of an installation.
 #[derive(Debug)]
 pub struct Topics {
@@ -255,7 +294,7 @@ impl Topics {
                 tracing::warn!(
                     topic = inner,
                     limit,
-                    "a large event will not fit: set its max.message.bytes to {INNER_BYTES_MAX}"
+                    "larger events will be cut: set its max.message.bytes to {INNER_BYTES_MAX}"
                 );
             }
         }

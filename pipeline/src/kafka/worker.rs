@@ -1,6 +1,7 @@
 //! Two threads, one for each half of evaluation. Each owns a consumer and a transactional producer: it collects messages, and
 //! evaluates them in a transaction.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use rdkafka::message::{Message as _, OwnedMessage};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::KafkaConfig;
+use crate::decode::limits::KEPT_BYTES_MAX;
 use crate::live::{Live, LiveOptions};
 
 use super::client::{Client, KafkaFault, explain};
@@ -20,6 +22,7 @@ use super::gaps::{begin_reading, mend};
 use super::judging::{FirstHalf, Judging};
 use super::lag::Lag;
 use super::settling::{SecondHalf, Settling};
+use super::topics::{Limits, TopicFacts};
 
 /// How long it is waited for the first message.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
@@ -49,6 +52,7 @@ pub(super) struct Shared {
     pub(super) lag: Arc<Lag>,
     /// Partitions of the topics of matches and of state.
     pub(super) shards: i32,
+    pub(super) limits: Limits,
 }
 
 /// A half with a set of rules.
@@ -90,24 +94,26 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Nothing is connected to yet. `shards` is the number of partitions of the topics of matches and state.
+    /// Nothing is connected to yet. `facts` are those of the topics.
     #[must_use]
     pub fn new(
         client: Client,
         config: KafkaConfig,
-        shards: i32,
+        facts: &BTreeMap<String, TopicFacts>,
         options: LiveOptions,
         live: Arc<Live>,
         clock: Clock,
     ) -> Self {
+        let matches = facts.get(&config.topics.matches);
         let shared = Shared {
             client,
+            shards: matches.map_or(1, |facts| facts.partitions),
+            limits: Limits::of(&config, facts),
             config,
             options,
             live,
             clock,
             lag: Arc::default(),
-            shards,
         };
         Self { shared }
     }
@@ -172,7 +178,8 @@ impl Shared {
         // A group for each half: so each half is shared out evenly by itself.
         let group = format!("{}.{}", config.group, H::NAME);
         let id = format!("{group}.{}", config.instance);
-        Connection::open(&self.client, &group, &id, &H::topics(config))
+        let letters = self.limits.letters.min(KEPT_BYTES_MAX);
+        Connection::open(&self.client, &group, &id, &H::topics(config), letters)
     }
 
     fn pause(&self, pause: Duration) {

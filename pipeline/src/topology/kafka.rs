@@ -29,10 +29,9 @@ pub(super) fn start(
     let facts_of = |topic: &String| facts.get(topic).copied();
     let input = facts_of(&kafka.topics.input)
         .ok_or_else(|| KafkaFault(format!("there is no topic {}", kafka.topics.input)))?;
-    let shards = facts_of(&kafka.topics.matches).map_or(1, |facts| facts.partitions);
     let intake = KafkaIntake::new(&client, &kafka.topics.input, input, clock.clone())?;
     let options = parts::live_options(config);
-    let worker = Worker::new(client, kafka, shards, options, live.clone(), clock.clone());
+    let worker = Worker::new(client, kafka, &facts, options, live.clone(), clock.clone());
     let backing = Backing::Kafka {
         intake: intake.clone(),
         lag: worker.lag(),
