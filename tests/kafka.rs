@@ -358,6 +358,49 @@ fn a_zombie_that_wakes_up_says_nothing_twice() {
     wait_until("it is back", || zombie.metric("tidewatch_shards") > 0.0);
 }
 
+/// What a controller does waits ten seconds for its owner's write: a time that comes while its process sleeps, and without a message.
+#[test]
+fn a_zombie_whose_acts_are_due_says_nothing_twice() {
+    let installation = Installation::new(Broker::start(&Options::default()));
+    let settings = "[kafka.settings]\nsession.timeout.ms = 6000\nheartbeat.interval.ms = 1000";
+    let zombie = installation.start("zombie", settings);
+    zombie.wait_for_metric("tidewatch_shards", 4.0);
+    let pods = pods("controlled", 5);
+    let events: Vec<Value> = pods
+        .iter()
+        .map(|name| {
+            let mut event = privileged_pod(name);
+            event["user"] = json!({
+                "username": "system:serviceaccount:kube-system:replicaset-controller",
+                "groups": ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],
+            });
+            event
+        })
+        .collect();
+    post(&zombie, &event_list(&events));
+    zombie.wait_for_metric("tidewatch_kafka_memory_bytes{of=\"state\"}", 1000.0);
+    assert!(
+        installation.alerts().is_empty(),
+        "they wait for their owner"
+    );
+    zombie.signal("-STOP");
+    let alive = installation.start("alive", settings);
+    let alerts = installation.wait_for_pods(&pods);
+    assert_eq!(alerts.len(), 5, "{alerts:?}");
+    zombie.signal("-CONT");
+    // It wakes up with acts that are long due.
+    wait_until("it has noticed", || {
+        zombie.said().contains("begins anew") || zombie.said().matches("shared out").count() > 3
+    });
+    let after = BTreeSet::from(["after".to_owned()]);
+    post(&zombie, &body_of(&after));
+    let all: BTreeSet<String> = pods.union(&after).cloned().collect();
+    let alerts = installation.wait_for_pods(&all);
+    assert_one_finding_each(&alerts, &all);
+    assert_once(&alerts);
+    drop(alive);
+}
+
 #[test]
 fn messages_that_were_deleted_unread_are_told() {
     let broker = Broker::start(&Options::default());

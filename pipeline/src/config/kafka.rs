@@ -10,7 +10,9 @@ use super::values::{Secret, Value};
 const OURS: &[&str] = &[
     "acks",
     "auto.offset.reset",
+    "batch.size",
     "bootstrap.servers",
+    "delivery.timeout.ms",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "enable.idempotence",

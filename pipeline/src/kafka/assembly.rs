@@ -7,11 +7,15 @@ use std::collections::BTreeMap;
 
 use super::message::Chunk;
 
-/// 10 minutes: a sender gives up after half a minute, so what is incomplete for so long was never acknowledged.
+/// 10 minutes, by the clock of this process since it read the first part: a sender gives up after half a minute, so what is
+/// incomplete for so long was never acknowledged. When something came in says nothing: evaluation may be behind.
 const INCOMPLETE_US: i64 = 600_000_000;
 
-/// 256 MiB: parts in memory, of one partition. Beyond it the oldest are given up, as if their time were over.
-const HELD_BYTES_MAX: usize = 256 << 20;
+/// One minute, if parts take much memory: twice as long as a sender waits.
+const INCOMPLETE_MIN_US: i64 = 60_000_000;
+
+/// 32 MiB: parts of one partition that take so much are much.
+const HELD_BYTES_MUCH: usize = 32 << 20;
 
 /// The parts of one partition.
 #[derive(Debug, Default)]
@@ -25,7 +29,8 @@ pub(super) struct Assembly {
 #[derive(Debug)]
 struct Incomplete {
     first: i64,
-    received_us: i64,
+    /// When this process read it.
+    since_us: i64,
     next: u32,
     bytes: Vec<u8>,
 }
@@ -59,13 +64,13 @@ impl Assembly {
     pub(super) fn take(
         &mut self,
         offset: i64,
-        received_us: i64,
+        now_us: i64,
         chunk: Option<&Chunk>,
         payload: &[u8],
     ) -> Taken {
         let whole = match chunk {
             None => payload.to_vec(),
-            Some(chunk) => match self.join(offset, received_us, chunk, payload) {
+            Some(chunk) => match self.join(offset, now_us, chunk, payload) {
                 Taken::Whole(bytes) => bytes,
                 other => return other,
             },
@@ -76,12 +81,11 @@ impl Assembly {
         Taken::Whole(whole)
     }
 
-    fn join(&mut self, offset: i64, received_us: i64, chunk: &Chunk, payload: &[u8]) -> Taken {
-        if chunk.number == 0 {
-            self.forget(&chunk.of);
+    fn join(&mut self, offset: i64, now_us: i64, chunk: &Chunk, payload: &[u8]) -> Taken {
+        if chunk.number == 0 && !self.incomplete.contains_key(&chunk.of) {
             let begun = Incomplete {
                 first: offset,
-                received_us,
+                since_us: now_us,
                 next: 0,
                 bytes: Vec::new(),
             };
@@ -90,6 +94,10 @@ impl Assembly {
         let Some(body) = self.incomplete.get_mut(&chunk.of) else {
             return self.stray(offset, payload);
         };
+        if chunk.number < body.next {
+            // The same part once more: a producer that lost an answer.
+            return Taken::Held;
+        }
         if body.next != chunk.number {
             self.forget(&chunk.of);
             return self.stray(offset, payload);
@@ -125,8 +133,12 @@ impl Assembly {
             let Some((of, body)) = oldest else {
                 return gone;
             };
-            let is_old = now_us - body.received_us >= INCOMPLETE_US;
-            if !is_old && self.bytes <= HELD_BYTES_MAX {
+            let patience_us = if self.bytes > HELD_BYTES_MUCH {
+                INCOMPLETE_MIN_US
+            } else {
+                INCOMPLETE_US
+            };
+            if now_us - body.since_us < patience_us {
                 return gone;
             }
             let of = of.clone();
@@ -137,9 +149,13 @@ impl Assembly {
     /// The offset to commit when all before `next` is evaluated, and what to say beside it.
     pub(super) fn commit(&self, next: i64) -> (i64, String) {
         let done = next.max(self.done);
-        match self.incomplete.values().map(|body| body.first).min() {
-            None => (done, String::new()),
-            Some(first) => (first, format!("done={done}")),
+        let first = self.incomplete.values().map(|body| body.first).min();
+        // While what was evaluated before is read once more, there may be parts in it that were not read again yet.
+        let from = first.map_or(next, |first| first.min(next));
+        if from < done {
+            (from, format!("done={done}"))
+        } else {
+            (from, String::new())
         }
     }
 }
@@ -205,6 +221,30 @@ mod tests {
         assert_eq!(assembly.commit(1), (1, String::new()));
         let stray = assembly.take(1, 0, Some(&chunk("a", 1, true)), b"rest");
         assert_eq!(stray, Taken::Stray(b"rest".to_vec()));
+    }
+
+    #[test]
+    fn the_offset_stays_while_what_was_evaluated_is_read_again() {
+        let mut assembly = Assembly::resume(10, "done=20");
+        assembly.take(10, 0, Some(&chunk("a", 0, false)), b"a");
+        assert_eq!(assembly.expire(INCOMPLETE_US).len(), 1);
+        // The first part of another body may lie between here and there.
+        assert_eq!(assembly.commit(11), (11, "done=20".to_owned()));
+    }
+
+    #[test]
+    fn a_part_that_comes_twice_changes_nothing() {
+        let mut assembly = Assembly::resume(0, "");
+        for offset in 0..2 {
+            assembly.take(offset, 0, Some(&chunk("a", 0, false)), b"x");
+        }
+        assembly.take(2, 0, Some(&chunk("a", 1, false)), b"y");
+        assert_eq!(
+            assembly.take(3, 0, Some(&chunk("a", 1, false)), b"y"),
+            Taken::Held
+        );
+        let whole = assembly.take(4, 0, Some(&chunk("a", 2, true)), b"z");
+        assert_eq!(whole, Taken::Whole(b"xyz".to_vec()));
     }
 
     #[test]

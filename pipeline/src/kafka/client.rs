@@ -17,16 +17,53 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// 64 MiB: the client's own bound of a message, beyond any event. What the topic takes is asked of the broker.
 const MESSAGE_BYTES_MAX: &str = "67108864";
 
+/// 128 MiB: messages in memory on their way to brokers; whoever sends more waits.
+const QUEUE_KIB_MAX: &str = "131072";
+
+/// The library's own bound of a batch.
+const BATCH_BYTES_MAX: usize = 1_000_000;
+
 /// Why Kafka could not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Kafka: {0}")]
-pub struct KafkaFault(pub String);
+#[error("Kafka: {text}")]
+pub struct KafkaFault {
+    text: String,
+    /// The brokers refused a message for what it is: trying it again is in vain.
+    is_poison: bool,
+}
 
 impl KafkaFault {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            is_poison: false,
+        }
+    }
+
+    pub(crate) fn is_poison(&self) -> bool {
+        self.is_poison
+    }
+
     /// What was tried, and how it went.
     pub(crate) fn of(what: &str, error: &KafkaError) -> Self {
-        Self(format!("cannot {what}: {}", explain(error)))
+        Self {
+            text: format!("cannot {what}: {}", explain(error)),
+            is_poison: is_refusal(error),
+        }
     }
+}
+
+/// Whether the brokers, or the library, refuse a message for what it is.
+pub(crate) fn is_refusal(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::MessageBatchTooLarge
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::InvalidMessage
+        )
+    )
 }
 
 /// The text of an error, with what it mostly means.
@@ -72,10 +109,10 @@ impl Client {
             base.set(name, value);
         }
         for (name, secret) in &config.secrets {
-            base.set(name, secret.read().map_err(KafkaFault)?);
+            base.set(name, secret.read().map_err(KafkaFault::new)?);
         }
         base.create_native_config()
-            .map_err(|error| KafkaFault(format!("kafka.settings: {error}")))?;
+            .map_err(|error| KafkaFault::new(format!("kafka.settings: {error}")))?;
         Ok(Self { base })
     }
 
@@ -94,7 +131,9 @@ impl Client {
     }
 
     /// A transactional producer's settings.
-    pub(crate) fn transactional(&self, id: &str) -> ClientConfig {
+    /// No batch of its messages is larger than `batch_bytes`: what the least of its topics takes.
+    pub(crate) fn transactional(&self, id: &str, batch_bytes: usize) -> ClientConfig {
+        let batch = batch_bytes.min(BATCH_BYTES_MAX).to_string();
         self.with(
             &[
                 ("compression.type", "zstd"),
@@ -105,6 +144,8 @@ impl Client {
             ],
             &[
                 ("transactional.id", id),
+                ("batch.size", &batch),
+                ("queue.buffering.max.kbytes", QUEUE_KIB_MAX),
                 ("acks", "all"),
                 ("enable.idempotence", "true"),
                 // Java's choice: joins by key with its producers work.
@@ -114,13 +155,16 @@ impl Client {
         )
     }
 
-    /// An idempotent producer's settings; `patience` bounds how long a message may take.
-    pub(crate) fn idempotent(&self, patience: Duration) -> ClientConfig {
+    /// An idempotent producer's settings; `patience` bounds how long a message may take, `batch_bytes` a batch of them.
+    pub(crate) fn idempotent(&self, patience: Duration, batch_bytes: usize) -> ClientConfig {
+        let batch = batch_bytes.min(BATCH_BYTES_MAX).to_string();
         let patience_ms = patience.as_millis().to_string();
         self.with(
             &[("compression.type", "zstd"), ("linger.ms", "2")],
             &[
                 ("message.timeout.ms", &patience_ms),
+                ("batch.size", &batch),
+                ("queue.buffering.max.kbytes", QUEUE_KIB_MAX),
                 ("acks", "all"),
                 ("enable.idempotence", "true"),
                 ("partitioner", "murmur2_random"),

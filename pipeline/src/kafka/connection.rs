@@ -1,6 +1,6 @@
 //! The consumer with its group, and the transactional producer: made together, and thrown away together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,10 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 
+use crate::decode::limits::KEPT_BYTES_MAX;
+
 use super::client::{Client, Deliveries, KafkaFault, PATIENCE, explain, log};
+use super::topics::Limits;
 
 /// How long the end of a session may take. A client that hangs is left to itself.
 const CLOSING: Duration = Duration::from_secs(15);
@@ -171,11 +174,11 @@ impl Connection {
         group: &str,
         id: &str,
         topics: &[String],
-        letter_bytes_max: usize,
+        limits: Limits,
     ) -> Result<Self, KafkaFault> {
         let failed = |error: KafkaError| KafkaFault::of("join the group", &error);
         let producer: BaseProducer<Deliveries> = client
-            .transactional(id)
+            .transactional(id, limits.least())
             .create_with_context(Deliveries::default())
             .map_err(failed)?;
         producer
@@ -190,7 +193,7 @@ impl Connection {
         Ok(Self {
             consumer,
             producer,
-            letter_bytes_max,
+            letter_bytes_max: limits.letters.min(KEPT_BYTES_MAX),
         })
     }
 
@@ -233,16 +236,20 @@ impl Connection {
 
     /// Commits the transaction with the offsets: all of it, or nothing.
     pub(super) fn commit(&self, offsets: &Offsets) -> Result<(), KafkaFault> {
-        self.producer
-            .flush(PATIENCE)
-            .map_err(|error| KafkaFault::of("write", &error))?;
+        flush(&self.producer)?;
         if let Some((error, topic)) = self.producer.context().take_failure() {
             return Err(KafkaFault::of(&format!("write to {topic}"), &error));
+        }
+        if self.consumer.assignment_lost() {
+            return Err(KafkaFault::new(
+                "the group has given the partitions to others",
+            ));
         }
         if !offsets.0.is_empty() {
             let list = offsets.to_list()?;
             let group = self.consumer.group_metadata();
-            let group = group.ok_or_else(|| KafkaFault("the consumer has no group".to_owned()))?;
+            let group =
+                group.ok_or_else(|| KafkaFault::new("the consumer has no group".to_owned()))?;
             self.producer
                 .send_offsets_to_transaction(&list, &group, PATIENCE)
                 .map_err(|error| KafkaFault::of("commit offsets", &error))?;
@@ -250,6 +257,24 @@ impl Connection {
         self.producer
             .commit_transaction(PATIENCE)
             .map_err(|error| KafkaFault::of("commit", &error))
+    }
+
+    /// Has messages of a partition wait.
+    pub(super) fn hold(&self, topic: &str, partition: i32) -> Result<(), KafkaFault> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(topic, partition);
+        let held = self.consumer.pause(&list);
+        held.map_err(|error| KafkaFault::of("hold a partition", &error))
+    }
+
+    /// Lets messages of partitions come.
+    pub(super) fn resume(&self, topic: &str, partitions: &BTreeSet<i32>) -> Result<(), KafkaFault> {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(topic, *partition);
+        }
+        let resumed = self.consumer.resume(&list);
+        resumed.map_err(|error| KafkaFault::of("resume partitions", &error))
     }
 
     /// Gives the open transaction up, if the broker can be told; if not, it ends it by itself.
@@ -274,6 +299,18 @@ impl Connection {
             tracing::warn!("a connection to Kafka did not close in time, and is left");
         }
     }
+}
+
+/// Waits until all messages have their answers. The library's own flush looks for them ten times a second only.
+pub(crate) fn flush(producer: &BaseProducer<Deliveries>) -> Result<(), KafkaFault> {
+    let until = Instant::now() + PATIENCE;
+    while producer.in_flight_count() > 0 {
+        if Instant::now() > until {
+            return Err(KafkaFault::new("cannot write: the brokers do not answer"));
+        }
+        producer.poll(Duration::from_millis(1));
+    }
+    Ok(())
 }
 
 /// Offsets to commit, by topic and partition, with a text beside each.

@@ -5,21 +5,25 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{Headers as _, Message as _, OwnedHeaders, OwnedMessage};
+use rdkafka::message::{Header, Message as _, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::KafkaConfig;
 
 use super::client::{Client, Deliveries, KafkaFault, PATIENCE, Quiet};
+use super::connection::flush;
 use super::message::{
     ERRORS_MESSAGE, ERRORS_OFFSET, ERRORS_PARTITION, ERRORS_REASON, ERRORS_STAGE, ERRORS_TOPIC,
-    header,
+    all_headers, header,
 };
 use super::topics::{dead_letters, inputs};
 
 /// Letters that one transaction sends again.
 const BATCH: usize = 500;
+
+/// 16 KiB: of the topics that letters go back to nothing is known, so hardly two go together.
+const BATCH_BYTES: usize = 16 << 10;
 
 /// A dead letter of a topic.
 #[derive(Clone, Debug)]
@@ -76,10 +80,16 @@ impl Letter {
 
     /// Its headers without those that say why it is dead.
     fn headers(&self) -> OwnedHeaders {
-        let all = self.message.headers();
-        let all = all.into_iter().flat_map(|headers| headers.iter());
-        all.filter(|header| !header.key.starts_with("__connect.errors."))
-            .fold(OwnedHeaders::new(), OwnedHeaders::insert)
+        let all = all_headers(&self.message);
+        let all = all
+            .iter()
+            .filter(|(name, _)| !name.starts_with("__connect.errors."));
+        all.fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header {
+                key,
+                value: Some(value),
+            })
+        })
     }
 }
 
@@ -133,7 +143,7 @@ impl Letters {
                     }
                     Some(Err(KafkaError::PartitionEOF(_))) => break,
                     Some(Err(error)) => return Err(failed(error)),
-                    None => return Err(KafkaFault(format!("{topic} does not answer"))),
+                    None => return Err(KafkaFault::new(format!("{topic} does not answer"))),
                 }
             }
         }
@@ -155,7 +165,7 @@ impl Letters {
         })?;
         let producer: BaseProducer<Deliveries> = self
             .client
-            .transactional(&format!("{}-dlq", self.config.group))
+            .transactional(&format!("{}-dlq", self.config.group), BATCH_BYTES)
             .create_with_context(Deliveries::default())
             .map_err(|error| KafkaFault::of("redrive", &error))?;
         producer
@@ -213,13 +223,14 @@ impl Letters {
             producer.send(record).map_err(|(error, _)| failed(error))?;
             sent += 1;
         }
-        producer.flush(PATIENCE).map_err(failed)?;
+        flush(producer)?;
         if let Some((error, topic)) = producer.context().take_failure() {
             return Err(KafkaFault::of(&format!("write to {topic}"), &error));
         }
         if deal {
             let group = self.consumer.group_metadata();
-            let group = group.ok_or_else(|| KafkaFault("the consumer has no group".to_owned()))?;
+            let group =
+                group.ok_or_else(|| KafkaFault::new("the consumer has no group".to_owned()))?;
             producer
                 .send_offsets_to_transaction(&behind(letters)?, &group, PATIENCE)
                 .map_err(failed)?;
@@ -254,14 +265,18 @@ impl Letters {
             .consumer
             .committed_offsets(list, Duration::from_secs(30))
             .map_err(failed)?;
-        let places = committed.elements().into_iter().map(|element| {
-            let from = match element.offset() {
-                Offset::Offset(offset) => Offset::Offset(offset),
-                _ => Offset::Beginning,
-            };
-            (element.topic().to_owned(), element.partition(), from)
-        });
-        Ok(places.collect())
+        let mut places = Vec::new();
+        for element in committed.elements() {
+            let (topic, partition) = (element.topic(), element.partition());
+            let (low, _) = self
+                .consumer
+                .fetch_watermarks(topic, partition, PATIENCE)
+                .map_err(failed)?;
+            // Letters that were not dealt with may have grown too old for the topic.
+            let from = element.offset().to_raw().unwrap_or(low).max(low);
+            places.push((topic.to_owned(), partition, Offset::Offset(from)));
+        }
+        Ok(places)
     }
 }
 

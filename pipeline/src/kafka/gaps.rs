@@ -16,8 +16,8 @@ use super::message::Burial;
 /// session is over then: its consumer cannot be moved.
 pub(super) fn mend(connection: &Connection, lag: &Lag) -> KafkaFault {
     match bury_gaps(connection, lag) {
-        Ok(0) => KafkaFault("an offset was out of range, and no gap was found".to_owned()),
-        Ok(gaps) => KafkaFault(format!(
+        Ok(0) => KafkaFault::new("an offset was out of range, and no gap was found".to_owned()),
+        Ok(gaps) => KafkaFault::new(format!(
             "messages were gone before they were read, in {gaps} places"
         )),
         Err(fault) => fault,
@@ -40,6 +40,12 @@ fn bury_gaps(connection: &Connection, lag: &Lag) -> Result<u64, KafkaFault> {
         if (low..=high).contains(&next) {
             continue;
         }
+        // A log that was cut a little goes on at its end; one that is far shorter was made anew.
+        let low = if next > high && high > next / 2 {
+            high
+        } else {
+            low
+        };
         tracing::error!(
             topic,
             partition,
@@ -55,23 +61,32 @@ fn bury_gaps(connection: &Connection, lag: &Lag) -> Result<u64, KafkaFault> {
     Ok(gaps)
 }
 
-/// Notes where partitions begin that the group has never read: otherwise nobody could tell that what is there was deleted unread.
+/// Where a partition begins that the group has never read.
+pub(super) fn beginning(
+    connection: &Connection,
+    topic: &str,
+    partition: i32,
+) -> Result<i64, KafkaFault> {
+    let marks = connection
+        .consumer
+        .fetch_watermarks(topic, partition, PATIENCE);
+    let (low, _) = marks.map_err(|error| KafkaFault::of("begin to read", &error))?;
+    Ok(low)
+}
+
+/// Notes it: otherwise nobody could tell later that what is there was deleted unread.
 pub(super) fn begin_reading(
     connection: &Connection,
-    fresh: &[(String, i32)],
+    fresh: &[(String, i32, i64)],
 ) -> Result<(), KafkaFault> {
     if fresh.is_empty() {
         return Ok(());
     }
     let mut offsets = Offsets::default();
-    for (topic, partition) in fresh {
-        let (low, _) = connection
-            .consumer
-            .fetch_watermarks(topic, *partition, PATIENCE)
-            .map_err(|error| KafkaFault::of("begin to read", &error))?;
+    for (topic, partition, low) in fresh {
         offsets
             .0
-            .insert((topic.clone(), *partition), (low, String::new()));
+            .insert((topic.clone(), *partition), (*low, String::new()));
     }
     connection.begin()?;
     connection.commit(&offsets)
@@ -102,6 +117,7 @@ fn bury_gap(
         reason: "deleted",
         explanation: &explanation,
         envelope: None,
+        is_whole: false,
     };
     connection.begin()?;
     bury(connection, &burial, None, &[])?;

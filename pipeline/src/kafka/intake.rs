@@ -104,7 +104,7 @@ impl KafkaIntake {
         clock: Clock,
     ) -> Result<Arc<Self>, KafkaFault> {
         let producer = client
-            .idempotent(DELIVERY)
+            .idempotent(DELIVERY, facts.message_bytes_max)
             .create_with_context(Acknowledgements::default())
             .map_err(|error| KafkaFault::of("connect", &error))?;
         let limit = facts
@@ -317,6 +317,7 @@ impl KafkaBody {
             reason: "body_too_large",
             explanation: &explanation,
             envelope: Some(&self.envelope),
+            is_whole: false,
         };
         let topic = dead_letters(&self.intake.topic);
         let headers = burial.headers();

@@ -47,6 +47,7 @@ struct Round<'a, 'c> {
     connection: &'a Connection,
     judge: &'a mut Judge<'c>,
     catalog: &'c Catalog,
+    now_us: i64,
 }
 
 /// The first half with a set of rules.
@@ -71,6 +72,7 @@ impl<'a> FirstHalf<'a> {
 
 impl Half for FirstHalf<'_> {
     const NAME: &'static str = "judge";
+    const WAITS: bool = false;
 
     fn topics(config: &KafkaConfig) -> Vec<String> {
         inputs(config).map(|(topic, _)| topic).collect()
@@ -87,8 +89,18 @@ impl Half for FirstHalf<'_> {
         self.judging.assemblies.remove(&place);
     }
 
-    fn prepare(&mut self) -> Result<(), KafkaFault> {
+    fn prepare(&mut self, _: &Connection) -> Result<(), KafkaFault> {
         Ok(())
+    }
+
+    fn pass(&mut self, message: &OwnedMessage) -> Offsets {
+        let place = (message.topic().to_owned(), message.partition());
+        let next = message.offset() + 1;
+        let assembly = self.judging.assemblies.get(&place);
+        let commit = assembly.map_or((next, String::new()), |assembly| assembly.commit(next));
+        let mut offsets = Offsets::default();
+        offsets.0.insert(place, commit);
+        offsets
     }
 
     fn is_due(&self, _: i64) -> bool {
@@ -105,6 +117,7 @@ impl Half for FirstHalf<'_> {
             connection,
             judge: &mut self.judge,
             catalog: self.catalog,
+            now_us,
         };
         let mut next = HashMap::new();
         for message in messages {
@@ -170,7 +183,7 @@ impl Judging {
         let payload = message.payload().unwrap_or_default();
         let taken = assembly.take(
             message.offset(),
-            envelope.received_us,
+            round.now_us,
             envelope.chunk.as_ref(),
             payload,
         );
@@ -291,6 +304,7 @@ impl Judging {
                     reason: "incomplete_body",
                     explanation: "the rest of a larger body never came; it was never acknowledged",
                     envelope: None,
+                    is_whole: false,
                 };
                 bury(connection, &burial, None, &bytes)?;
             }
@@ -361,7 +375,13 @@ pub(super) fn bury(
     key: Option<&[u8]>,
     bytes: &[u8],
 ) -> Result<(), KafkaFault> {
-    let kept = &bytes[..bytes.len().min(connection.letter_bytes_max)];
+    // What is cut cannot be sent again; matches are small enough to be kept whole.
+    let bytes_max = if burial.is_whole {
+        bytes.len()
+    } else {
+        connection.letter_bytes_max
+    };
+    let kept = &bytes[..bytes.len().min(bytes_max)];
     let topic = dead_letters(burial.topic);
     connection.send(
         &topic,

@@ -1,10 +1,12 @@
 //! What messages look like. Headers say what a reader wants to know without opening the value.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use detections::event::Origin;
 use rdkafka::message::{Header, Headers as _, Message, OwnedHeaders, OwnedMessage};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::config::SinkFormat;
 use crate::decode::Rejected;
@@ -66,7 +68,8 @@ impl Chunk {
 impl Envelope {
     /// Of a message; `cluster` is that of its topic, if it is not ours.
     pub(super) fn of(message: &OwnedMessage, cluster: &Arc<str>) -> Self {
-        let header = |name: &str| header(message, name);
+        let headers = all_headers(message);
+        let header = |name: &str| find(&headers, name);
         let arrived_ms = message.timestamp().to_millis().unwrap_or(0);
         let source = header(SOURCE).and_then(|name| SourceKind::parse(&name));
         Self {
@@ -97,10 +100,32 @@ impl Envelope {
     }
 }
 
+/// The headers of a message. The library panics at a name that is no UTF-8; then they are as if they were not there.
+pub(super) fn all_headers(message: &OwnedMessage) -> Vec<(String, Vec<u8>)> {
+    let read = || {
+        let headers = message
+            .headers()
+            .into_iter()
+            .flat_map(|headers| headers.iter());
+        headers
+            .map(|header| {
+                (
+                    header.key.to_owned(),
+                    header.value.unwrap_or_default().to_vec(),
+                )
+            })
+            .collect()
+    };
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_default()
+}
+
 pub(super) fn header(message: &OwnedMessage, name: &str) -> Option<String> {
-    let headers = message.headers()?;
-    let found = headers.iter().find(|header| header.key == name)?;
-    Some(String::from_utf8_lossy(found.value?).into_owned())
+    find(&all_headers(message), name)
+}
+
+fn find(headers: &[(String, Vec<u8>)], name: &str) -> Option<String> {
+    let (_, value) = headers.iter().find(|(key, _)| key == name)?;
+    Some(String::from_utf8_lossy(value).into_owned())
 }
 
 pub(super) fn texts(pairs: &[(&str, &str)]) -> OwnedHeaders {
@@ -174,6 +199,38 @@ pub(crate) fn alert_headers(record: &Record, format: SinkFormat) -> OwnedHeaders
     ])
 }
 
+/// An alert without its raw event, and if that is not enough, with nothing but what it is and of what.
+pub(crate) fn shortened(alert: &str, bytes_max: usize) -> String {
+    let mut alert: Value = serde_json::from_str(alert).unwrap_or_default();
+    for field in ["/raw_data", "/event/original"] {
+        if let Some(value) = alert.pointer_mut(field) {
+            *value = "".into();
+        }
+    }
+    let text = alert.to_string();
+    if text.len() <= bytes_max {
+        return text;
+    }
+    if let Value::Object(members) = &mut alert {
+        // What the schemas require, and the words of the finding.
+        let kept = [
+            "activity_id",
+            "category_uid",
+            "class_uid",
+            "finding_info",
+            "metadata",
+            "severity_id",
+            "time",
+            "type_uid",
+            "@timestamp",
+            "rule",
+            "ecs",
+        ];
+        members.retain(|name, _| kept.contains(&name.as_str()));
+    }
+    alert.to_string()
+}
+
 fn rfc3339(microseconds: i64) -> String {
     jiff::Timestamp::from_microsecond(microseconds)
         .map_or_else(|_| String::new(), |time| time.to_string())
@@ -188,6 +245,8 @@ pub(super) struct Burial<'a> {
     pub(super) reason: &'a str,
     pub(super) explanation: &'a str,
     pub(super) envelope: Option<&'a Envelope>,
+    /// It is of no use but whole.
+    pub(super) is_whole: bool,
 }
 
 impl<'a> Burial<'a> {
@@ -200,6 +259,7 @@ impl<'a> Burial<'a> {
             reason,
             explanation,
             envelope: None,
+            is_whole: false,
         }
     }
 
@@ -249,5 +309,22 @@ mod tests {
         }
         assert_eq!(Chunk::parse("nothing"), None);
         assert_eq!(Chunk::parse("a/b"), None);
+    }
+
+    #[test]
+    fn an_alert_that_is_too_long_loses_its_raw_event_and_then_all_but_its_words() {
+        let long = "x".repeat(5000);
+        let alert = serde_json::json!({
+            "class_uid": 2004, "severity_id": 4, "time": 1, "finding_info": { "uid": "u", "title": "t" },
+            "raw_data": long, "observables": ["o"],
+        });
+        let without_raw = shortened(&alert.to_string(), 1000);
+        let found: serde_json::Value = serde_json::from_str(&without_raw).unwrap();
+        assert_eq!(found["raw_data"], "");
+        assert_eq!(found["observables"][0], "o");
+        let words: serde_json::Value =
+            serde_json::from_str(&shortened(&alert.to_string(), 100)).unwrap();
+        assert_eq!(words["finding_info"]["title"], "t");
+        assert!(words.get("observables").is_none());
     }
 }

@@ -23,6 +23,7 @@
 //! The time of the second half is the clock's, written down with each transaction that made use of it.
 
 mod assembly;
+mod care;
 mod client;
 mod connection;
 mod cut;
@@ -44,5 +45,6 @@ pub use self::lag::Lag;
 pub use self::topics::{Limits, TopicFacts, Topics};
 pub use self::worker::Worker;
 
-pub(crate) use self::client::{Deliveries, PATIENCE, Quiet};
-pub(crate) use self::message::alert_headers;
+pub(crate) use self::client::{Deliveries, PATIENCE, Quiet, is_refusal};
+pub(crate) use self::connection::flush;
+pub(crate) use self::message::{alert_headers, shortened};

@@ -59,7 +59,7 @@ pub(super) fn restore(
             Some(Err(KafkaError::PartitionEOF(shard))) => drop(left.remove(&shard)),
             Some(Err(error)) => tracing::debug!(%error, "while the state is read"),
             None if heard.elapsed() > SILENCE => {
-                return Err(KafkaFault(format!(
+                return Err(KafkaFault::new(format!(
                     "cannot read the state: {topic} does not answer"
                 )));
             }
@@ -90,6 +90,8 @@ fn reader(client: &Client, isolation: &str) -> Result<BaseConsumer<Quiet>, Kafka
                 ("group.id", "tidewatch-restore"),
                 ("enable.auto.commit", "false"),
                 ("auto.offset.reset", "error"),
+                // Of the leader: a follower may not know yet what is committed.
+                ("client.rack", ""),
                 ("enable.partition.eof", "true"),
                 ("isolation.level", isolation),
             ],
@@ -126,7 +128,7 @@ fn await_end(
                 break;
             }
             if Instant::now() > until {
-                return Err(KafkaFault(format!(
+                return Err(KafkaFault::new(format!(
                     "cannot read the state: a transaction on {topic}/{shard} stays open"
                 )));
             }

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use detections::event::Event;
 use rdkafka::message::{Message as _, OwnedMessage};
-use serde_json::Value;
 
 use crate::catalog::Catalog;
 use crate::config::{KafkaConfig, SinkFormat};
@@ -22,7 +21,7 @@ use super::client::KafkaFault;
 use super::connection::{Connection, Offsets};
 use super::judging::bury;
 use super::lag::Lag;
-use super::message::{Burial, Matched, alert_headers};
+use super::message::{Burial, Matched, alert_headers, shortened};
 use super::restore::restore;
 use super::shard::State;
 use super::topics::Limits;
@@ -30,6 +29,9 @@ use super::worker::{Half, Shared};
 
 /// 1 GiB: acts and findings of all shards of this process. A day of a busy cluster takes some tens of megabytes.
 const STATE_BYTES_MAX: usize = 1 << 30;
+
+/// Shards that are restored at once: in between the group is told that we live.
+const RESTORED_MAX: usize = 16;
 
 /// Time between two looks for what is too old, microseconds.
 const TIDY_US: i64 = 60_000_000;
@@ -40,6 +42,9 @@ pub(super) struct Settling {
     shards: BTreeMap<i32, Shard>,
     /// Given to this process, and not read yet.
     wanted: BTreeSet<i32>,
+    /// The next message of each shard. A round commits those of all shards that it writes for, also if only time has passed: that
+    /// is what shuts out a process whose shards are another's.
+    next: BTreeMap<i32, i64>,
     /// Acts and findings that were forgotten to keep within the bound.
     forgotten: u64,
     /// Of the round that is not committed yet.
@@ -98,6 +103,18 @@ impl<'a> SecondHalf<'a> {
     }
 }
 
+impl SecondHalf<'_> {
+    fn offsets(&self, shards: BTreeSet<i32>) -> Offsets {
+        let mut offsets = Offsets::default();
+        for shard in shards {
+            let place = (self.shared.config.topics.matches.clone(), shard);
+            let next = self.settling.next.get(&shard).copied().unwrap_or(0);
+            offsets.0.insert(place, (next, String::new()));
+        }
+        offsets
+    }
+}
+
 fn ledger(shared: &Shared, catalog: &Catalog) -> Ledger {
     let cached = CACHED_BYTES_MAX / usize::try_from(shared.shards.max(1)).unwrap_or(1);
     Ledger::new(shared.options.pipeline.window_us, catalog.traits()).with_cache(cached)
@@ -105,30 +122,34 @@ fn ledger(shared: &Shared, catalog: &Catalog) -> Ledger {
 
 impl Half for SecondHalf<'_> {
     const NAME: &'static str = "settle";
+    const WAITS: bool = true;
 
     fn topics(config: &KafkaConfig) -> Vec<String> {
         vec![config.topics.matches.clone()]
     }
 
-    fn assign(&mut self, _: &str, shard: i32, _: i64, _: &str) {
+    fn assign(&mut self, _: &str, shard: i32, offset: i64, _: &str) {
         self.settling.shards.remove(&shard);
         self.settling.wanted.insert(shard);
+        self.settling.next.insert(shard, offset);
     }
 
     fn revoke(&mut self, _: &str, shard: i32) {
         self.settling.shards.remove(&shard);
         self.settling.wanted.remove(&shard);
+        self.settling.next.remove(&shard);
     }
 
-    /// Reads the shards that came to this process.
-    fn prepare(&mut self) -> Result<(), KafkaFault> {
+    /// Reads some of the shards that came to this process; their messages wait until then.
+    fn prepare(&mut self, connection: &Connection) -> Result<(), KafkaFault> {
         let settling = &mut *self.settling;
         if settling.wanted.is_empty() {
             return Ok(());
         }
         let begun = Instant::now();
         let topic = &self.shared.config.topics.state;
-        let states = restore(&self.shared.client, topic, &settling.wanted)?;
+        let some: BTreeSet<i32> = settling.wanted.iter().copied().take(RESTORED_MAX).collect();
+        let states = restore(&self.shared.client, topic, &some)?;
         let bytes: usize = states.values().map(State::bytes).sum();
         for (number, state) in states {
             let shard = Shard {
@@ -138,8 +159,9 @@ impl Half for SecondHalf<'_> {
             };
             settling.shards.insert(number, shard);
         }
-        let shards = settling.wanted.len();
-        settling.wanted.clear();
+        let shards = some.len();
+        connection.resume(&self.shared.config.topics.matches, &some)?;
+        settling.wanted.retain(|shard| !some.contains(shard));
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(shards, bytes, took_ms, "restored the state of shards");
         Ok(())
@@ -164,15 +186,14 @@ impl Half for SecondHalf<'_> {
             limits: self.shared.limits,
             now_us,
         };
-        self.settling.settle(messages, &round)?;
-        let mut offsets = Offsets::default();
-        for message in messages {
-            let place = (message.topic().to_owned(), message.partition());
-            offsets
-                .0
-                .insert(place, (message.offset() + 1, String::new()));
-        }
-        Ok(offsets)
+        let written = self.settling.settle(messages, &round)?;
+        Ok(self.offsets(written))
+    }
+
+    fn pass(&mut self, message: &OwnedMessage) -> Offsets {
+        let shard = message.partition();
+        self.settling.next.insert(shard, message.offset() + 1);
+        self.offsets(BTreeSet::from([shard]))
     }
 
     fn committed(&mut self, now_us: i64) {
@@ -203,29 +224,66 @@ impl Half for SecondHalf<'_> {
 }
 
 impl Settling {
-    /// Takes matches in, and writes what is to be said and all changes of state.
-    fn settle(&mut self, messages: &[OwnedMessage], round: &Round<'_>) -> Result<(), KafkaFault> {
+    /// Takes matches in, and writes what is to be said and all changes of state; of which shards.
+    fn settle(
+        &mut self,
+        messages: &[OwnedMessage],
+        round: &Round<'_>,
+    ) -> Result<BTreeSet<i32>, KafkaFault> {
         let index = rule_index(round.catalog);
         let mut touched = BTreeSet::new();
         for message in messages {
             let number = message.partition();
             let shard = self.shards.get_mut(&number);
             let shard =
-                shard.ok_or_else(|| KafkaFault(format!("shard {number} was not restored")))?;
+                shard.ok_or_else(|| KafkaFault::new(format!("shard {number} was not restored")))?;
             touched.insert(number);
+            self.next.insert(number, message.offset() + 1);
             shard.add(message, &index, round, &mut self.raised)?;
         }
-        let count = self.shards.len().max(1);
         for (number, shard) in &mut self.shards {
             let is_old = round.now_us - shard.tidied_us >= TIDY_US;
             if touched.contains(number) || is_old || shard.is_due(round.now_us) {
+                touched.insert(*number);
                 shard.say(round, &mut self.raised)?;
                 shard.tidy(round);
-                self.forgotten += shard.state.shrink(STATE_BYTES_MAX / count);
+            }
+        }
+        touched.extend(self.shrink());
+        for number in &touched {
+            if let Some(shard) = self.shards.get_mut(number) {
                 shard.write(*number, round)?;
             }
         }
-        Ok(())
+        Ok(touched)
+    }
+
+    /// Forgets what is oldest in the largest shards, while all of them together hold too much.
+    fn shrink(&mut self) -> Vec<i32> {
+        let mut shrunk = Vec::new();
+        loop {
+            let total: usize = self.shards.values().map(|shard| shard.state.bytes()).sum();
+            let largest = self
+                .shards
+                .iter_mut()
+                .max_by_key(|(_, shard)| shard.state.bytes());
+            let (Some((number, shard)), Some(excess)) =
+                (largest, total.checked_sub(STATE_BYTES_MAX))
+            else {
+                return shrunk;
+            };
+            // Some at once, so that not each round has to.
+            let wanted = shard
+                .state
+                .bytes()
+                .saturating_sub(excess + STATE_BYTES_MAX / 64);
+            let gone = shard.state.shrink(wanted);
+            self.forgotten += gone;
+            shrunk.push(*number);
+            if gone == 0 {
+                return shrunk;
+            }
+        }
     }
 }
 
@@ -246,7 +304,10 @@ impl Shard {
     ) -> Result<(), KafkaFault> {
         let bytes = message.payload().unwrap_or_default();
         let Some(matched) = Matched::parse(bytes) else {
-            let burial = Burial::of(message, "other_version", "another version wrote this match");
+            let burial = Burial {
+                is_whole: true,
+                ..Burial::of(message, "other_version", "another version wrote this match")
+            };
             return bury(round.connection, &burial, None, bytes);
         };
         let settings = round.options.pipeline.settings.clone();
@@ -261,7 +322,10 @@ impl Shard {
                 // While rules are rolled out: whoever redrives it later finds it.
                 let why =
                     format!("the rule {rule} is not known to the process that has this shard");
-                let burial = Burial::of(message, "unknown_rule", &why);
+                let burial = Burial {
+                    is_whole: true,
+                    ..Burial::of(message, "unknown_rule", &why)
+                };
                 bury(round.connection, &burial, None, bytes)?;
                 continue;
             };
@@ -341,62 +405,9 @@ fn publish(round: &Round<'_>, record: &Record, format: SinkFormat) -> Result<(),
         .send(topic, None, key, Some(value), Some(headers))
 }
 
-/// An alert without its raw event, and if that is not enough, with nothing but what it is and of what.
-fn shortened(alert: &str, bytes_max: usize) -> String {
-    let mut alert: Value = serde_json::from_str(alert).unwrap_or_default();
-    for field in ["/raw_data", "/event/original"] {
-        if let Some(value) = alert.pointer_mut(field) {
-            *value = "".into();
-        }
-    }
-    let text = alert.to_string();
-    if text.len() <= bytes_max {
-        return text;
-    }
-    if let Value::Object(members) = &mut alert {
-        // What the schemas require, and the words of the finding.
-        let kept = [
-            "activity_id",
-            "category_uid",
-            "class_uid",
-            "finding_info",
-            "metadata",
-            "severity_id",
-            "time",
-            "type_uid",
-            "@timestamp",
-            "rule",
-            "ecs",
-        ];
-        members.retain(|name, _| kept.contains(&name.as_str()));
-    }
-    alert.to_string()
-}
-
 fn rule_index(catalog: &Catalog) -> HashMap<&str, usize> {
     let rules = catalog.set.rules().iter().enumerate();
     rules
         .map(|(number, rule)| (rule.id.as_str(), number))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_alert_that_is_too_long_loses_its_raw_event_and_then_all_but_its_words() {
-        let long = "x".repeat(5000);
-        let alert = serde_json::json!({
-            "class_uid": 2004, "severity_id": 4, "time": 1, "finding_info": { "uid": "u", "title": "t" },
-            "raw_data": long, "observables": ["o"],
-        });
-        let without_raw = shortened(&alert.to_string(), 1000);
-        let found: Value = serde_json::from_str(&without_raw).unwrap();
-        assert_eq!(found["raw_data"], "");
-        assert_eq!(found["observables"][0], "o");
-        let words: Value = serde_json::from_str(&shortened(&alert.to_string(), 100)).unwrap();
-        assert_eq!(words["finding_info"]["title"], "t");
-        assert!(words.get("observables").is_none());
-    }
 }

@@ -18,6 +18,9 @@ const DUE_MAX: usize = 1000;
 /// Keys that one look for what is too old removes.
 const FORGOTTEN_MAX: usize = 10_000;
 
+/// Ten minutes: clocks of processes differ by less, or something is wrong with them.
+const AHEAD_US: i64 = 600_000_000;
+
 /// What an entry takes in memory besides its value, about.
 const ENTRY_BYTES: usize = 128;
 
@@ -69,7 +72,7 @@ impl State {
                 let Some(now_us) = value.and_then(parse_time) else {
                     return false;
                 };
-                self.now_us = self.now_us.max(now_us);
+                self.now_us = now_us;
             }
             _ => return false,
         }
@@ -160,8 +163,15 @@ impl State {
         self.now_us
     }
 
-    /// Moves the time.
+    /// Moves the time. One that is far ahead was written by a clock that was wrong, and would stand still for as long.
     pub(super) fn advance(&mut self, now_us: i64) {
+        if self.now_us - now_us > AHEAD_US {
+            tracing::error!(
+                ahead_us = self.now_us - now_us,
+                "a shard's time was ahead of the clock, and is set back"
+            );
+            self.set(b"n".to_vec(), Some(now_us.to_le_bytes().to_vec()));
+        }
         if now_us > self.now_us {
             self.set(b"n".to_vec(), Some(now_us.to_le_bytes().to_vec()));
         }

@@ -38,6 +38,11 @@ pub struct Limits {
 const OVERHEAD_BYTES: usize = 8192;
 
 impl Limits {
+    /// The least of them: no batch may be larger.
+    pub(super) fn least(&self) -> usize {
+        self.inner.min(self.alerts).min(self.letters)
+    }
+
     /// As the brokers say.
     #[must_use]
     pub fn of(config: &KafkaConfig, facts: &BTreeMap<String, TopicFacts>) -> Self {
@@ -48,9 +53,7 @@ impl Limits {
             bytes.saturating_sub(OVERHEAD_BYTES).max(OVERHEAD_BYTES)
         };
         let topics = &config.topics;
-        let read = inputs(config)
-            .map(|(topic, _)| topic)
-            .chain([topics.matches.clone()]);
+        let read = inputs(config).map(|(topic, _)| topic);
         Self {
             inner: of(&topics.matches).min(of(&topics.state)),
             alerts: of(&topics.alerts),
@@ -92,7 +95,7 @@ impl Topics {
             .map_err(|error| KafkaFault::of("connect", &error))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
-            .map_err(|error| KafkaFault(error.to_string()))?;
+            .map_err(|error| KafkaFault::new(error.to_string()))?;
         Ok(Self { admin, runtime })
     }
 
@@ -106,9 +109,13 @@ impl Topics {
     ) -> Result<BTreeMap<String, TopicFacts>, KafkaFault> {
         let topics = &config.topics;
         let inner = [("max.message.bytes", INNER_BYTES_MAX)];
+        // Only closed segments are compacted: with small ones, and soon, a shard is restored from little more than its state.
         let compacted = [
             ("max.message.bytes", INNER_BYTES_MAX),
             ("cleanup.policy", "compact"),
+            ("segment.bytes", "134217728"),
+            ("min.cleanable.dirty.ratio", "0.1"),
+            ("max.compaction.lag.ms", "3600000"),
         ];
         let outer = |name| Wanted {
             name,
@@ -133,9 +140,12 @@ impl Topics {
                 settings: &compacted,
             },
         ];
+        // A match that is buried is kept whole: it can be sent again.
+        let of_matches = dead_letters(&topics.matches);
         wanted.extend(letters.iter().map(|name| Wanted {
+            name,
             partitions: 1,
-            ..outer(name)
+            settings: if *name == of_matches { &inner } else { &[] },
         }));
         self.make(&wanted, topics.replication)?;
         let names: Vec<String> = wanted.iter().map(|wanted| wanted.name.to_owned()).collect();
@@ -158,7 +168,7 @@ impl Topics {
         self.await_known(&names)?;
         let facts = self.facts(names)?;
         let found = facts.get(topic).copied();
-        found.ok_or_else(|| KafkaFault(format!("there is no topic {topic}")))
+        found.ok_or_else(|| KafkaFault::new(format!("there is no topic {topic}")))
     }
 
     fn make(&self, wanted: &[Wanted<'_>], replication: i32) -> Result<(), KafkaFault> {
@@ -196,7 +206,7 @@ impl Topics {
         if faults.is_empty() {
             return Ok(());
         }
-        Err(KafkaFault(faults.join("; ")))
+        Err(KafkaFault::new(faults.join("; ")))
     }
 
     /// A topic that was just made is not known to all brokers at once.
@@ -208,7 +218,7 @@ impl Topics {
             match missing {
                 None => return Ok(()),
                 Some(name) if Instant::now() > until => {
-                    return Err(KafkaFault(format!(
+                    return Err(KafkaFault::new(format!(
                         "the topic {name} was made, and is not there"
                     )));
                 }
@@ -251,7 +261,7 @@ impl Topics {
         for (name, settings) in names.into_iter().zip(found) {
             let partitions = known.get(&name).copied().unwrap_or(0);
             let settings = settings.map_err(|code| {
-                KafkaFault(format!("cannot ask for the settings of {name}: {code}"))
+                KafkaFault::new(format!("cannot ask for the settings of {name}: {code}"))
             })?;
             let limit = settings
                 .get("max.message.bytes")
@@ -284,9 +294,11 @@ impl Topics {
         }
         let known = self.partitions()?;
         for (topic, _) in inputs(config).filter(|(topic, _)| !known.contains_key(topic)) {
-            faults.push(format!(
-                "there is no topic {topic}: kafka.sources reads topics of others, which are not made"
-            ));
+            // It may come yet; the other topics are read meanwhile.
+            tracing::warn!(
+                topic,
+                "there is no such topic: kafka.sources names topics of others, which are not made"
+            );
         }
         for inner in [&topics.matches, &topics.state] {
             let limit = facts.get(inner).map_or(0, |facts| facts.message_bytes_max);
@@ -301,7 +313,7 @@ impl Topics {
         if faults.is_empty() {
             return Ok(facts);
         }
-        Err(KafkaFault(faults.join("; ")))
+        Err(KafkaFault::new(faults.join("; ")))
     }
 }
 

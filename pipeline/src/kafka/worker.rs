@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,14 +14,15 @@ use rdkafka::message::{Message as _, OwnedMessage};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::KafkaConfig;
-use crate::decode::limits::KEPT_BYTES_MAX;
 use crate::live::{Live, LiveOptions};
 
+use super::care::Care;
 use super::client::{Client, KafkaFault, explain};
 use super::connection::{Change, Connection, Offsets};
-use super::gaps::{begin_reading, mend};
-use super::judging::{FirstHalf, Judging};
+use super::gaps::{begin_reading, beginning, mend};
+use super::judging::{FirstHalf, Judging, bury};
 use super::lag::Lag;
+use super::message::Burial;
 use super::settling::{SecondHalf, Settling};
 use super::topics::{Limits, TopicFacts};
 
@@ -30,8 +32,8 @@ const IDLE_WAIT: Duration = Duration::from_millis(100);
 /// 16 MiB: what one transaction evaluates at most, about.
 const ROUND_BYTES: usize = 16 << 20;
 
-/// Messages that one transaction evaluates at most.
-const ROUND_MESSAGES: usize = 10_000;
+/// A session without a fault for so long is sound, also if there was nothing to commit.
+const SOUND: Duration = Duration::from_secs(5);
 
 /// The first pause after a session failed; it doubles up to the last.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -59,6 +61,8 @@ pub(super) struct Shared {
 pub(super) trait Half {
     /// Its name, as in ids of groups and transactions.
     const NAME: &'static str;
+    /// Whether messages of a partition wait until [`Half::prepare`] has them resumed.
+    const WAITS: bool;
     /// The topics that it reads.
     fn topics(config: &KafkaConfig) -> Vec<String>;
     /// A partition is read from here on.
@@ -66,7 +70,7 @@ pub(super) trait Half {
     /// A partition is another's.
     fn revoke(&mut self, topic: &str, partition: i32);
     /// Gets ready for partitions that came. Called without an open transaction.
-    fn prepare(&mut self) -> Result<(), KafkaFault>;
+    fn prepare(&mut self, connection: &Connection) -> Result<(), KafkaFault>;
     /// Whether there is something to do without any message.
     fn is_due(&self, now_us: i64) -> bool;
     /// Evaluates within a transaction; the offsets to commit with it.
@@ -76,6 +80,8 @@ pub(super) trait Half {
         messages: &[OwnedMessage],
         now_us: i64,
     ) -> Result<Offsets, KafkaFault>;
+    /// Leaves a message out; the offsets behind it.
+    fn pass(&mut self, message: &OwnedMessage) -> Offsets;
     /// The transaction was committed.
     fn committed(&mut self, now_us: i64);
     /// Notes what it holds.
@@ -145,16 +151,27 @@ impl Worker {
 
 impl Shared {
     /// One session after the other, until told to stop.
-    fn sessions<H: Half>(&self, session: impl Fn(&Self, &Connection) -> Result<(), KafkaFault>) {
+    fn sessions<H: Half>(
+        &self,
+        session: impl Fn(&Self, &Connection, &mut Care) -> Result<(), KafkaFault>,
+    ) {
         let mut pause = PAUSE_MIN;
+        let mut care = Care::default();
         while !self.live.is_stopping() {
             let begun = Instant::now();
             let ended = self.connect::<H>().and_then(|connection| {
                 self.lag
                     .change(|lag| *lag.sessions.entry(H::NAME).or_default() += 1);
-                let ended = session(self, &connection);
+                // A fault of ours in one message must not end the thread in silence.
+                let ended =
+                    catch_unwind(AssertUnwindSafe(|| session(self, &connection, &mut care)));
                 connection.close();
-                ended
+                ended.unwrap_or_else(|_| {
+                    care.panicked();
+                    Err(KafkaFault::new(
+                        "evaluation failed; its message stands above",
+                    ))
+                })
             });
             let Err(fault) = ended else { return };
             tracing::error!(half = H::NAME, %fault, "evaluation begins anew from what was committed");
@@ -178,8 +195,7 @@ impl Shared {
         // A group for each half: so each half is shared out evenly by itself.
         let group = format!("{}.{}", config.group, H::NAME);
         let id = format!("{group}.{}", config.instance);
-        let letters = self.limits.letters.min(KEPT_BYTES_MAX);
-        Connection::open(&self.client, &group, &id, &H::topics(config), letters)
+        Connection::open(&self.client, &group, &id, &H::topics(config), self.limits)
     }
 
     fn pause(&self, pause: Duration) {
@@ -189,23 +205,29 @@ impl Shared {
         }
     }
 
-    fn judge(&self, connection: &Connection) -> Result<(), KafkaFault> {
+    fn judge(&self, connection: &Connection, care: &mut Care) -> Result<(), KafkaFault> {
         let mut judging = Judging::new(self);
         loop {
             let catalog = self.live.rules();
             let mut half = FirstHalf::new(self, &mut judging, &catalog);
-            if matches!(self.rounds(connection, &mut half, &catalog)?, Ended::Stop) {
+            if matches!(
+                self.rounds(connection, &mut half, &catalog, care)?,
+                Ended::Stop
+            ) {
                 return Ok(());
             }
         }
     }
 
-    fn settle(&self, connection: &Connection) -> Result<(), KafkaFault> {
+    fn settle(&self, connection: &Connection, care: &mut Care) -> Result<(), KafkaFault> {
         let mut settling = Settling::default();
         loop {
             let catalog = self.live.rules();
             let mut half = SecondHalf::new(self, &mut settling, &catalog);
-            if matches!(self.rounds(connection, &mut half, &catalog)?, Ended::Stop) {
+            if matches!(
+                self.rounds(connection, &mut half, &catalog, care)?,
+                Ended::Stop
+            ) {
                 return Ok(());
             }
             tracing::info!("evaluating with the new rules");
@@ -217,7 +239,9 @@ impl Shared {
         connection: &Connection,
         half: &mut H,
         catalog: &Arc<Catalog>,
+        care: &mut Care,
     ) -> Result<Ended, KafkaFault> {
+        let begun = Instant::now();
         let mut looked = None;
         loop {
             if self.live.is_stopping() {
@@ -226,32 +250,54 @@ impl Shared {
             if !Arc::ptr_eq(&self.live.rules(), catalog) {
                 return Ok(Ended::Rules);
             }
-            let messages = self.collect(connection, half)?;
-            half.prepare()?;
+            let messages = self.collect(connection, half, care.messages_max)?;
+            half.prepare(connection)?;
             if looked.is_none_or(|looked: Instant| looked.elapsed() >= LOOK_EVERY) {
                 looked = Some(Instant::now());
                 let behind = connection.consumer.context().behind();
                 self.lag
                     .change(|lag| drop(lag.messages.insert(H::NAME, behind)));
                 half.look(&self.lag);
+                if begun.elapsed() > SOUND {
+                    self.sound::<H>(0);
+                }
             }
             let now_us = self.clock.now_us();
             if messages.is_empty() && !half.is_due(now_us) {
                 continue;
             }
             connection.begin()?;
-            let offsets = half.round(connection, &messages, now_us);
+            care.trying(&messages);
+            let offsets = match care.poisoned(&messages) {
+                Some((message, why)) => {
+                    let burial = Burial {
+                        is_whole: H::WAITS,
+                        ..Burial::of(message, "cannot_be_evaluated", &why)
+                    };
+                    let payload = message.payload().unwrap_or_default();
+                    let buried = bury(connection, &burial, None, payload);
+                    buried.map(|()| half.pass(message))
+                }
+                None => half.round(connection, &messages, now_us),
+            };
             if let Err(fault) = offsets.and_then(|offsets| connection.commit(&offsets)) {
                 connection.abort();
+                care.failed(&fault);
                 return Err(fault);
             }
+            care.succeeded();
             half.committed(self.clock.now_us());
-            let faults = self.lag.change(|lag| drop(lag.faults.remove(H::NAME)));
-            self.live.told.send_modify(|told| {
-                told.commits += 1;
-                told.fault = faults;
-            });
+            self.sound::<H>(1);
         }
+    }
+
+    /// All is well with a half, which has made so many commits since it was last said.
+    fn sound<H: Half>(&self, commits: u64) {
+        let faults = self.lag.change(|lag| drop(lag.faults.remove(H::NAME)));
+        self.live.told.send_modify(|told| {
+            told.commits += commits;
+            told.fault = faults;
+        });
     }
 
     /// Collects messages for a while. Only here partitions come and go, so what is collected of one that goes is dropped with it.
@@ -259,10 +305,11 @@ impl Shared {
         &self,
         connection: &Connection,
         half: &mut H,
+        messages_max: usize,
     ) -> Result<Vec<OwnedMessage>, KafkaFault> {
         let (mut messages, mut fresh) = (Vec::<OwnedMessage>::new(), Vec::new());
         let (mut bytes, mut until) = (0, Instant::now() + IDLE_WAIT);
-        while bytes < ROUND_BYTES && messages.len() < ROUND_MESSAGES {
+        while bytes < ROUND_BYTES && messages.len() < messages_max {
             let wait = until.saturating_duration_since(Instant::now());
             if wait.is_zero() {
                 break;
@@ -294,8 +341,6 @@ impl Shared {
             Some(
                 RDKafkaErrorCode::Fatal
                 | RDKafkaErrorCode::PollExceeded
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::GroupAuthorizationFailed,
             ) => Err(KafkaFault::of("read", error)),
             _ => {
@@ -314,7 +359,7 @@ fn follow<H: Half>(
     connection: &Connection,
     half: &mut H,
     messages: &mut Vec<OwnedMessage>,
-    fresh: &mut Vec<(String, i32)>,
+    fresh: &mut Vec<(String, i32, i64)>,
 ) -> Result<(), KafkaFault> {
     let group = connection.consumer.context();
     for change in group.take_changes() {
@@ -325,9 +370,16 @@ fn follow<H: Half>(
                 offset,
                 metadata,
             } => {
-                half.assign(&topic, partition, offset.unwrap_or(0), &metadata);
+                let from = match offset {
+                    Some(offset) => offset,
+                    None => beginning(connection, &topic, partition)?,
+                };
+                if H::WAITS {
+                    connection.hold(&topic, partition)?;
+                }
+                half.assign(&topic, partition, from, &metadata);
                 if offset.is_none() {
-                    fresh.push((topic, partition));
+                    fresh.push((topic, partition, from));
                 }
             }
             Change::Revoked { topic, partition } => {

@@ -226,7 +226,7 @@ impl Driver {
         self.deliver.resume(&cursor.place)?;
         let place = self.deliver.place();
         // What was delivered when the process ended is known to the receiver, if it keeps such things.
-        let next = self.deliver.reached().unwrap_or(0).max(cursor.next);
+        let next = self.reached(&cursor)?;
         if place == cursor.place && next == cursor.next {
             return Ok(());
         }
@@ -239,6 +239,34 @@ impl Driver {
             ..cursor
         };
         self.set_cursor(&resumed, &[])
+    }
+
+    /// Where to go on: where the receiver says, if what it says is of this outbox. A store that was taken from a backup numbers other
+    /// records in the same way.
+    fn reached(&self, cursor: &Cursor) -> Result<u64, String> {
+        let Some(reached) = self
+            .deliver
+            .reached()
+            .filter(|reached| reached.next > cursor.next)
+        else {
+            return Ok(cursor.next);
+        };
+        let last = self
+            .shared
+            .store
+            .outgoing(reached.next - 1, 1)
+            .map_err(text)?;
+        let is_known = last
+            .first()
+            .is_some_and(|last| last.number == reached.next - 1 && last.name() == reached.last);
+        if is_known {
+            return Ok(reached.next);
+        }
+        tracing::error!(
+            sink = self.config.name,
+            "the receiver has other alerts than this store, which is older than it: what is in the store is sent, perhaps again"
+        );
+        Ok(cursor.next)
     }
 
     /// Delivers the next batch; false if there is none.

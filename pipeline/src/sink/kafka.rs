@@ -4,15 +4,18 @@
 //! the same transaction as the alerts, as the offset of a group; after a crash that is asked, and the cursor follows.
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::{KafkaConfig, SinkFormat};
-use crate::kafka::{Client, Deliveries, KafkaFault, PATIENCE, Quiet, Topics, alert_headers};
+use crate::kafka::{
+    Client, Deliveries, KafkaFault, PATIENCE, Quiet, Topics, alert_headers, flush, is_refusal,
+    shortened,
+};
 use crate::store::Outgoing;
 
-use super::{Deliver, Delivery, written};
+use super::{Deliver, Delivery, Reached, written};
 
 /// Alerts in one transaction: a commit takes some milliseconds, whatever it holds.
 const BATCH: usize = 500;
@@ -29,8 +32,13 @@ pub(super) struct KafkaSink {
 struct Connection {
     producer: BaseProducer<Deliveries>,
     consumer: BaseConsumer<Quiet>,
-    reached: Option<u64>,
+    reached: Option<Reached>,
+    /// Bytes of an alert that the topic takes.
+    bytes_max: usize,
 }
+
+/// What a message has besides its value.
+const OVERHEAD_BYTES: usize = 8192;
 
 /// Why a batch did not go.
 enum Failure {
@@ -66,9 +74,10 @@ impl KafkaSink {
     fn connect(&self) -> Result<Connection, KafkaFault> {
         let failed = |error: KafkaError| KafkaFault::of("connect", &error);
         let client = Client::new(&self.config)?;
-        Topics::new(&client)?.prepare_one(&self.config, &self.topic)?;
+        let facts = Topics::new(&client)?.prepare_one(&self.config, &self.topic)?;
+        let bytes_max = facts.message_bytes_max.saturating_sub(OVERHEAD_BYTES);
         let producer: BaseProducer<Deliveries> = client
-            .transactional(&self.id)
+            .transactional(&self.id, bytes_max)
             .create_with_context(Deliveries::default())
             .map_err(failed)?;
         producer
@@ -85,43 +94,53 @@ impl KafkaSink {
             .elements()
             .first()
             .and_then(|element| match element.offset() {
-                Offset::Offset(next) => u64::try_from(next).ok(),
+                Offset::Offset(next) => u64::try_from(next).ok().map(|next| Reached {
+                    next,
+                    last: element.metadata().to_owned(),
+                }),
                 _ => None,
             });
         Ok(Connection {
             producer,
             consumer,
             reached,
+            bytes_max,
         })
     }
 
     fn send(&self, connection: &Connection, records: &[Outgoing]) -> Result<(), Failure> {
         let Connection {
-            producer, consumer, ..
+            producer,
+            consumer,
+            bytes_max,
+            ..
         } = connection;
         let failed = |error: KafkaError| KafkaFault::of("deliver", &error);
         producer.begin_transaction().map_err(failed)?;
         for outgoing in records {
             let record = &outgoing.record;
+            let whole = written(record, self.format);
+            let shorter = (whole.len() > *bytes_max).then(|| shortened(whole, *bytes_max));
             let message = BaseRecord::to(&self.topic)
                 .key(record.uid.as_str())
-                .payload(written(record, self.format))
+                .payload(shorter.as_deref().unwrap_or(whole))
                 .headers(alert_headers(record, self.format));
             producer
                 .send(message)
                 .map_err(|(error, _)| refused_or(&error))?;
         }
-        producer.flush(PATIENCE).map_err(failed)?;
+        flush(producer)?;
         if let Some((error, _)) = producer.context().take_failure() {
             return Err(refused_or(&error));
         }
         if let Some(last) = records.last() {
             let next = i64::try_from(last.number + 1).unwrap_or(i64::MAX);
             let mut list = TopicPartitionList::new();
-            list.add_partition_offset(&self.topic, 0, Offset::Offset(next))
-                .map_err(failed)?;
+            let mut place = list.add_partition(&self.topic, 0);
+            place.set_offset(Offset::Offset(next)).map_err(failed)?;
+            place.set_metadata(last.name());
             let group = consumer.group_metadata();
-            let group = group.ok_or_else(|| KafkaFault("there is no group".to_owned()))?;
+            let group = group.ok_or_else(|| KafkaFault::new("there is no group".to_owned()))?;
             producer
                 .send_offsets_to_transaction(&list, &group, PATIENCE)
                 .map_err(failed)?;
@@ -133,11 +152,10 @@ impl KafkaSink {
 
 /// A record that is too large stays too large; all else may pass.
 fn refused_or(error: &KafkaError) -> Failure {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidRecord) => {
-            Failure::Refused(error.to_string())
-        }
-        _ => Failure::Later(KafkaFault::of("deliver", error)),
+    if is_refusal(error) {
+        Failure::Refused(error.to_string())
+    } else {
+        Failure::Later(KafkaFault::of("deliver", error))
     }
 }
 
@@ -149,8 +167,8 @@ impl Deliver for KafkaSink {
         Ok(())
     }
 
-    fn reached(&self) -> Option<u64> {
-        self.connection.as_ref()?.reached
+    fn reached(&self) -> Option<Reached> {
+        self.connection.as_ref()?.reached.clone()
     }
 
     fn deliver(&mut self, records: &[Outgoing]) -> Delivery {

@@ -40,6 +40,15 @@ pub enum Delivery {
     Lost(String),
 }
 
+/// How far a receiver has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// The number of the record that it wants next.
+    pub next: u64,
+    /// The name of the one before.
+    pub last: String,
+}
+
 /// A place where alerts go. The driver calls [`resume`](Deliver::resume) once, then [`deliver`](Deliver::deliver) with one batch
 /// after the other, each in the order of the outbox; it calls again with the same batch until it is delivered or refused.
 pub trait Deliver: Send {
@@ -54,9 +63,8 @@ pub trait Deliver: Send {
     fn place(&self) -> String {
         String::new()
     }
-    /// After [`resume`](Deliver::resume): the number of the record that the receiver itself wants next, if it keeps that. The cursor
-    /// follows it.
-    fn reached(&self) -> Option<u64> {
+    /// After [`resume`](Deliver::resume): how far the receiver itself says that it has come, if it keeps that. The cursor follows.
+    fn reached(&self) -> Option<Reached> {
         None
     }
     /// Called when the cursor is safe: the moment to rotate. True if [`place`](Deliver::place) changed by it.

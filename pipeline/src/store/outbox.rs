@@ -32,6 +32,14 @@ pub struct Outgoing {
     pub record: Record,
 }
 
+impl Outgoing {
+    /// What names the record wherever it goes: its finding and revision.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.record.uid, self.record.revision)
+    }
+}
+
 impl Store {
     /// How far a sink came; a sink that is not known begins with what is raised from now on.
     ///

@@ -22,13 +22,13 @@ pub(super) fn start(
     clock: &Clock,
 ) -> Result<Started, StartError> {
     let kafka = config.kafka.clone();
-    let kafka = kafka.ok_or_else(|| KafkaFault("there is no kafka.brokers".to_owned()))?;
+    let kafka = kafka.ok_or_else(|| KafkaFault::new("there is no kafka.brokers".to_owned()))?;
     let client = Client::new(&kafka)?;
     let topics = Topics::new(&client)?;
     let facts = topics.prepare(&kafka)?;
     let facts_of = |topic: &String| facts.get(topic).copied();
     let input = facts_of(&kafka.topics.input)
-        .ok_or_else(|| KafkaFault(format!("there is no topic {}", kafka.topics.input)))?;
+        .ok_or_else(|| KafkaFault::new(format!("there is no topic {}", kafka.topics.input)))?;
     let intake = KafkaIntake::new(&client, &kafka.topics.input, input, clock.clone())?;
     let options = parts::live_options(config);
     let worker = Worker::new(client, kafka, &facts, options, live.clone(), clock.clone());
