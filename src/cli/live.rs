@@ -116,7 +116,7 @@ pub(crate) enum DlqCommand {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Send again what a sink gave up, and evaluate again what could not be read. Needs a running `tidewatch serve`.
+    /// Send again what a sink gave up, and evaluate again what could not be read. With embedded state this needs a running `tidewatch serve`.
     Redrive {
         #[command(flatten)]
         chosen: Chosen,

@@ -110,7 +110,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
     ),
     (
         "kafka",
-        "Kafka: with `state = \"kafka\"` everything, with embedded state for sinks and sources that name it.",
+        "Kafka: with `state = \"kafka\"` everything, with embedded state for sinks of that type. docs/kafka.md says more.",
     ),
     (
         "kafka.topics",

@@ -27,6 +27,16 @@ pub(crate) struct Behind {
     pub(crate) faults: BTreeMap<&'static str, String>,
 }
 
+impl Behind {
+    /// A half holds nothing any more.
+    pub(super) fn leave(&mut self, half: &str, has_shards: bool) {
+        self.messages.remove(half);
+        if has_shards {
+            (self.shards, self.state_bytes) = (0, 0);
+        }
+    }
+}
+
 impl Lag {
     pub(crate) fn get(&self) -> Behind {
         self.state

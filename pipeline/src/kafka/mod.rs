@@ -8,15 +8,15 @@
 //! ```
 //!
 //! 1. A body is acknowledged after all its messages are (`acks=all`, idempotent). Bodies are cut at the boundaries of their
-//!    items, since brokers refuse what is larger than a mebibyte; one event that is larger goes as numbered parts ([`cut`],
-//!    [`assembly`]).
-//! 2. Each half is a thread that owns a consumer and a transactional producer ([`worker`]), in a group of its own, so that each is
+//!    items, since brokers refuse what is larger than a mebibyte; one event that is larger goes as numbered parts (`cut`,
+//!    `assembly`).
+//! 2. Each half is a thread that owns a consumer and a transactional producer (`worker`), in a group of its own, so that each is
 //!    shared out evenly by itself. Messages are collected, and only then is a transaction begun, in which all of them are evaluated
 //!    and all that comes of them is written, with the offsets. Partitions come and go only while messages are collected, so never in
 //!    the middle of a transaction.
 //! 3. What is found of one rule in one cluster is judged in one place: its shard, a partition of the topic of matches. The state of a
 //!    shard lies in memory; its changes go to the same partition of the state topic, from which whoever gets the shard restores it
-//!    ([`shard`], [`restore`]).
+//!    (`shard`, `restore`).
 //! 4. Any error that leaves open what has happened ends the session: consumer, producer and all state are thrown away, and begun
 //!    anew from what was committed. There is no other way of recovery, so this one is walked often.
 //!

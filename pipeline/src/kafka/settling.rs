@@ -199,6 +199,8 @@ impl Half for SecondHalf<'_> {
     fn committed(&mut self, now_us: i64) {
         let live = &self.shared.live;
         let raised = std::mem::take(&mut self.settling.raised);
+        let forgotten = std::mem::take(&mut self.settling.forgotten);
+        self.shared.lag.change(|lag| lag.forgotten += forgotten);
         for received_us in raised.received_us {
             let waited_us = u64::try_from(now_us - received_us).unwrap_or(0);
             live.latencies().record_us(Stage::Evaluate, waited_us);
@@ -216,7 +218,6 @@ impl Half for SecondHalf<'_> {
         let settling = &self.settling;
         let bytes = settling.shards.values().map(|shard| shard.state.bytes());
         lag.change(|lag| {
-            lag.forgotten = settling.forgotten;
             lag.shards = settling.shards.len();
             lag.state_bytes = bytes.sum();
         });

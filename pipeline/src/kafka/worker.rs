@@ -173,6 +173,8 @@ impl Shared {
                     ))
                 })
             });
+            // What it held is nobody's now, or another's.
+            self.lag.change(|lag| lag.leave(H::NAME, H::WAITS));
             let Err(fault) = ended else { return };
             tracing::error!(half = H::NAME, %fault, "evaluation begins anew from what was committed");
             let faults = self

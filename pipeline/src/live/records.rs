@@ -87,8 +87,17 @@ fn closed(previous: &Record, revision: u32, now_us: i64) -> Record {
             previous.text
         ),
         ocsf: ocsf::line(&json),
+        ecs: previous.ecs.as_deref().map(|ecs| closed_ecs(ecs, revision)),
         ..previous.clone()
     }
+}
+
+/// The same in ECS, which has no word for what becomes of an alert: the sequence counts, and the reason says it.
+fn closed_ecs(previous: &str, revision: u32) -> String {
+    let mut json: Value = serde_json::from_str(previous).unwrap_or_default();
+    json["event"]["sequence"] = revision.into();
+    json["event"]["reason"] = "closed: part of another finding, as turned out later".into();
+    ocsf::line(&json)
 }
 
 fn activity(said: Said) -> &'static str {

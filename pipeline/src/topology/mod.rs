@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What is not evaluated when the process ends lies in the log, and is evaluated when it starts again; what is not delivered
-//! lies in the outbox. With state in Kafka, topics take the places of log, store, sinks and lock ([`kafka`]); the order is the same.
+//! lies in the outbox. With state in Kafka, topics take the places of log, store, sinks and lock (`kafka`); the order is the same.
 
 mod embedded;
 mod kafka;
