@@ -16,7 +16,8 @@ use rdkafka::types::RDKafkaRespErr;
 
 use crate::decode::limits::KEPT_BYTES_MAX;
 
-use super::client::{Client, Deliveries, KafkaFault, PATIENCE, explain, log};
+use super::client::{Client, Deliveries, KafkaFault, PATIENCE, Quiet, explain, log};
+use super::restore::reader;
 use super::topics::Limits;
 
 /// How long the end of a session may take. A client that hangs is left to itself.
@@ -163,6 +164,8 @@ impl ConsumerContext for Group {
 pub(super) struct Connection {
     pub(super) consumer: BaseConsumer<Group>,
     pub(super) producer: BaseProducer<Deliveries>,
+    /// Asks where partitions begin and end. The consumer would have to wait for an answer until its fetches under way have one.
+    asker: BaseConsumer<Quiet>,
     /// Bytes that a dead letter may have.
     pub(super) letter_bytes_max: usize,
 }
@@ -193,8 +196,15 @@ impl Connection {
         Ok(Self {
             consumer,
             producer,
+            asker: reader(client, "read_committed")?,
             letter_bytes_max: limits.letters.min(KEPT_BYTES_MAX),
         })
+    }
+
+    /// Where a partition begins and ends.
+    pub(super) fn marks(&self, topic: &str, partition: i32) -> Result<(i64, i64), KafkaFault> {
+        let marks = self.asker.fetch_watermarks(topic, partition, PATIENCE);
+        marks.map_err(|error| KafkaFault::of(&format!("ask for the ends of {topic}"), &error))
     }
 
     pub(super) fn begin(&self) -> Result<(), KafkaFault> {

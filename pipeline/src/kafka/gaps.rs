@@ -34,9 +34,7 @@ fn bury_gaps(connection: &Connection, lag: &Lag) -> Result<u64, KafkaFault> {
         let Offset::Offset(next) = element.offset() else {
             continue;
         };
-        let (low, high) = consumer
-            .fetch_watermarks(topic, partition, PATIENCE)
-            .map_err(failed)?;
+        let (low, high) = connection.marks(topic, partition)?;
         if (low..=high).contains(&next) {
             continue;
         }
@@ -61,20 +59,7 @@ fn bury_gaps(connection: &Connection, lag: &Lag) -> Result<u64, KafkaFault> {
     Ok(gaps)
 }
 
-/// Where a partition begins that the group has never read.
-pub(super) fn beginning(
-    connection: &Connection,
-    topic: &str,
-    partition: i32,
-) -> Result<i64, KafkaFault> {
-    let marks = connection
-        .consumer
-        .fetch_watermarks(topic, partition, PATIENCE);
-    let (low, _) = marks.map_err(|error| KafkaFault::of("begin to read", &error))?;
-    Ok(low)
-}
-
-/// Notes it: otherwise nobody could tell later that what is there was deleted unread.
+/// Notes where partitions begin that the group has never read: otherwise nobody could tell later that what is there was deleted unread.
 pub(super) fn begin_reading(
     connection: &Connection,
     fresh: &[(String, i32, i64)],

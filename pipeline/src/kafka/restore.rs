@@ -76,7 +76,8 @@ pub(super) fn restore(
     Ok(states)
 }
 
-fn reader(client: &Client, isolation: &str) -> Result<BaseConsumer<Quiet>, KafkaFault> {
+/// A consumer that belongs to no group.
+pub(super) fn reader(client: &Client, isolation: &str) -> Result<BaseConsumer<Quiet>, KafkaFault> {
     client
         .with(
             &[

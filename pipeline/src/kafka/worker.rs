@@ -19,7 +19,7 @@ use crate::live::{Live, LiveOptions};
 use super::care::Care;
 use super::client::{Client, KafkaFault, explain};
 use super::connection::{Change, Connection, Offsets};
-use super::gaps::{begin_reading, beginning, mend};
+use super::gaps::{begin_reading, mend};
 use super::judging::{FirstHalf, Judging, bury};
 use super::lag::Lag;
 use super::message::Burial;
@@ -374,7 +374,7 @@ fn follow<H: Half>(
             } => {
                 let from = match offset {
                     Some(offset) => offset,
-                    None => beginning(connection, &topic, partition)?,
+                    None => connection.marks(&topic, partition)?.0,
                 };
                 if H::WAITS {
                     connection.hold(&topic, partition)?;
