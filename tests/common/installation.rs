@@ -4,19 +4,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::kafka::Broker;
 use super::kafka::client::{Message, read_all};
-use super::serving::{Serving, wait_until};
+use super::serving::Serving;
 
 /// Partitions of the input.
 const PARTITIONS: u32 = 4;
 
 /// How long a topic may take to be read.
 pub(crate) const READ_LIMIT: Duration = Duration::from_mins(1);
+
+/// How long findings may take: after an outage a group comes together again in ten seconds and more.
+const FOUND_LIMIT: Duration = Duration::from_secs(90);
 
 /// A broker and a folder for configurations.
 pub(crate) struct Installation {
@@ -70,13 +73,20 @@ impl Installation {
 
     /// Waits until there are findings of all these pods, and returns all records.
     pub(crate) fn wait_for_pods(&self, pods: &BTreeSet<String>) -> Vec<Alert> {
-        let mut alerts = Vec::new();
-        wait_until(&format!("findings of {} pods", pods.len()), || {
-            alerts = self.alerts();
+        let until = Instant::now() + FOUND_LIMIT;
+        loop {
+            let alerts = self.alerts();
             let found: BTreeSet<String> = alerts.iter().filter_map(Alert::pod).collect();
-            pods.is_subset(&found)
-        });
-        alerts
+            if pods.is_subset(&found) {
+                return alerts;
+            }
+            let missing: Vec<_> = pods.difference(&found).take(5).collect();
+            assert!(
+                Instant::now() < until,
+                "in vain: findings of {missing:?} and others"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 

@@ -29,6 +29,9 @@ use super::topics::{Limits, TopicFacts};
 /// How long it is waited for the first message.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 
+/// If no message comes for so long, what is there is drained.
+const DRAINED: Duration = Duration::from_millis(10);
+
 /// 16 MiB: what one transaction evaluates at most, about.
 const ROUND_BYTES: usize = 16 << 20;
 
@@ -312,11 +315,19 @@ impl Shared {
         let (mut messages, mut fresh) = (Vec::<OwnedMessage>::new(), Vec::new());
         let (mut bytes, mut until) = (0, Instant::now() + IDLE_WAIT);
         while bytes < ROUND_BYTES && messages.len() < messages_max {
-            let wait = until.saturating_duration_since(Instant::now());
-            if wait.is_zero() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
                 break;
             }
-            match connection.consumer.poll(wait) {
+            // What is there is evaluated at once; only while more comes it is waited for.
+            let wait = if messages.is_empty() {
+                left
+            } else {
+                left.min(DRAINED)
+            };
+            let polled = connection.consumer.poll(wait);
+            let is_drained = polled.is_none() && !messages.is_empty();
+            match polled {
                 None => {}
                 Some(Ok(message)) => {
                     if messages.is_empty() {
@@ -328,7 +339,11 @@ impl Shared {
                 }
                 Some(Err(error)) => self.heard(connection, &error)?,
             }
+            // Before anything else: what was taken away is not evaluated.
             follow(connection, half, &mut messages, &mut fresh)?;
+            if is_drained {
+                break;
+            }
         }
         begin_reading(connection, &fresh)?;
         Ok(messages)
