@@ -1,6 +1,7 @@
-//! What is learned from rounds that failed. Most faults pass, and the same messages go through the next time. Some stay: then rounds
-//! grow smaller until one message is alone, and if it is refused for what it is, it becomes a dead letter. So nobody can stop
-//! evaluation with a message of his making.
+//! What is learned from rounds that failed. Most faults pass, and the same messages go through the next time, however long that takes:
+//! brokers that take nothing for hours say nothing of a message. Rounds only grow smaller. Some faults stay: a message that is
+//! refused for what it is, or by which the program fails, becomes a dead letter as soon as it is alone. So nobody can stop evaluation
+//! with a message of his making, and no outage makes a dead letter of an innocent one.
 
 use rdkafka::message::{Message as _, OwnedMessage};
 
@@ -9,9 +10,6 @@ use super::client::KafkaFault;
 /// Messages that one transaction evaluates at most.
 const ROUND_MESSAGES: usize = 10_000;
 
-/// How often a message may fail alone for reasons that pass before it is taken for the reason.
-const TRIES: u32 = 20;
-
 /// How rounds go.
 #[derive(Debug)]
 pub(super) struct Care {
@@ -19,8 +17,8 @@ pub(super) struct Care {
     pub(super) messages_max: usize,
     /// What is being tried: how many messages, and the place of the first.
     trying: (usize, Option<Place>),
-    /// A message that failed alone, how often, and why at last.
-    suspect: Option<(Place, u32, String)>,
+    /// A message that failed alone for a reason that stays, and why.
+    poison: Option<(Place, String)>,
 }
 
 type Place = (String, i32, i64);
@@ -30,7 +28,7 @@ impl Default for Care {
         Self {
             messages_max: ROUND_MESSAGES,
             trying: (0, None),
-            suspect: None,
+            poison: None,
         }
     }
 }
@@ -47,43 +45,36 @@ impl Care {
         messages: &'m [OwnedMessage],
     ) -> Option<(&'m OwnedMessage, String)> {
         let [message] = messages else { return None };
-        let (suspect, tries, why) = self.suspect.as_ref()?;
-        (*tries >= TRIES && *suspect == place(message)).then(|| (message, why.clone()))
+        let (poison, why) = self.poison.as_ref()?;
+        (*poison == place(message)).then(|| (message, why.clone()))
     }
 
     /// The round was committed.
     pub(super) fn succeeded(&mut self) {
-        self.suspect = None;
+        self.poison = None;
         self.messages_max = (self.messages_max * 2).min(ROUND_MESSAGES);
     }
 
     /// The round failed.
     pub(super) fn failed(&mut self, fault: &KafkaFault) {
-        // Nothing passes by itself here: the message is found at once.
-        self.blame(fault.is_poison(), fault.to_string());
+        if fault.is_poison() {
+            self.blame(fault.to_string());
+        } else if self.trying.0 > 0 {
+            self.messages_max = (self.trying.0 / 2).max(1);
+        }
     }
 
     /// The round ended by a fault of ours.
     pub(super) fn panicked(&mut self) {
-        self.blame(
-            true,
-            "the evaluation of this message failed by a fault of the program".to_owned(),
-        );
+        self.blame("the evaluation of this message failed by a fault of the program".to_owned());
     }
 
-    fn blame(&mut self, is_final: bool, why: String) {
-        let (count, first) = std::mem::take(&mut self.trying);
-        let Some(first) = first else { return };
-        self.messages_max = if is_final { 1 } else { (count / 2).max(1) };
-        if count > 1 {
-            return;
+    /// Nothing passes by itself here: messages go alone at once, until the one is found.
+    fn blame(&mut self, why: String) {
+        self.messages_max = 1;
+        if let (1, Some(place)) = std::mem::take(&mut self.trying) {
+            self.poison = Some((place, why));
         }
-        let before = match self.suspect.take() {
-            Some((place, tries, _)) if place == first => tries,
-            _ => 0,
-        };
-        let tries = if is_final { TRIES } else { before + 1 };
-        self.suspect = Some((first, tries, why));
     }
 }
 
@@ -126,6 +117,10 @@ mod tests {
             ));
             care.failed(&fault);
             assert_eq!(care.messages_max, wanted);
+        }
+        for _ in 0..1000 {
+            care.trying(&messages(0..1));
+            care.failed(&fault);
         }
         assert!(care.poisoned(&messages(0..1)).is_none(), "it may pass yet");
         care.succeeded();
