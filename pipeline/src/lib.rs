@@ -33,6 +33,7 @@ pub mod judge;
 pub mod limits;
 pub mod live;
 pub mod merge;
+mod pem;
 mod reload;
 pub mod rules;
 pub mod run;

@@ -54,7 +54,7 @@ impl KafkaFault {
 }
 
 /// Whether the brokers, or the library, refuse a message for what it is.
-pub(crate) fn is_refusal(error: &KafkaError) -> bool {
+fn is_refusal(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
@@ -130,46 +130,48 @@ impl Client {
         config
     }
 
-    /// A transactional producer's settings.
-    /// No batch of its messages is larger than `batch_bytes`: what the least of its topics takes.
+    /// A transactional producer's settings. No batch of its messages is larger than `batch_bytes`: what the least of its topics takes.
     pub(crate) fn transactional(&self, id: &str, batch_bytes: usize) -> ClientConfig {
-        let batch = batch_bytes.min(BATCH_BYTES_MAX).to_string();
-        self.with(
+        self.producer(
+            batch_bytes,
             &[
-                ("compression.type", "zstd"),
                 ("linger.ms", "5"),
                 // An open transaction of a process that died holds up all readers for so long.
                 ("transaction.timeout.ms", "20000"),
                 ("message.timeout.ms", "15000"),
             ],
-            &[
-                ("transactional.id", id),
-                ("batch.size", &batch),
-                ("queue.buffering.max.kbytes", QUEUE_KIB_MAX),
-                ("acks", "all"),
-                ("enable.idempotence", "true"),
-                // Java's choice: joins by key with its producers work.
-                ("partitioner", "murmur2_random"),
-                ("message.max.bytes", MESSAGE_BYTES_MAX),
-            ],
+            ("transactional.id", id),
         )
     }
 
     /// An idempotent producer's settings; `patience` bounds how long a message may take, `batch_bytes` a batch of them.
     pub(crate) fn idempotent(&self, patience: Duration, batch_bytes: usize) -> ClientConfig {
-        let batch = batch_bytes.min(BATCH_BYTES_MAX).to_string();
         let patience_ms = patience.as_millis().to_string();
+        let own = ("message.timeout.ms", patience_ms.as_str());
+        self.producer(batch_bytes, &[("linger.ms", "2")], own)
+    }
+
+    /// What all producers have, with defaults and one fixed setting of its own.
+    fn producer(
+        &self,
+        batch_bytes: usize,
+        defaults: &[(&str, &str)],
+        own: (&str, &str),
+    ) -> ClientConfig {
+        let batch = batch_bytes.min(BATCH_BYTES_MAX).to_string();
+        let fixed = [
+            own,
+            ("batch.size", &batch),
+            ("queue.buffering.max.kbytes", QUEUE_KIB_MAX),
+            ("acks", "all"),
+            ("enable.idempotence", "true"),
+            // Java's choice: joins by key with its producers work.
+            ("partitioner", "murmur2_random"),
+            ("message.max.bytes", MESSAGE_BYTES_MAX),
+        ];
         self.with(
-            &[("compression.type", "zstd"), ("linger.ms", "2")],
-            &[
-                ("message.timeout.ms", &patience_ms),
-                ("batch.size", &batch),
-                ("queue.buffering.max.kbytes", QUEUE_KIB_MAX),
-                ("acks", "all"),
-                ("enable.idempotence", "true"),
-                ("partitioner", "murmur2_random"),
-                ("message.max.bytes", MESSAGE_BYTES_MAX),
-            ],
+            &[&[("compression.type", "zstd")], defaults].concat(),
+            &fixed,
         )
     }
 

@@ -246,27 +246,13 @@ impl Connection {
 
     /// Commits the transaction with the offsets: all of it, or nothing.
     pub(super) fn commit(&self, offsets: &Offsets) -> Result<(), KafkaFault> {
-        flush(&self.producer)?;
-        if let Some((error, topic)) = self.producer.context().take_failure() {
-            return Err(KafkaFault::of(&format!("write to {topic}"), &error));
-        }
         if self.consumer.assignment_lost() {
             return Err(KafkaFault::new(
                 "the group has given the partitions to others",
             ));
         }
-        if !offsets.0.is_empty() {
-            let list = offsets.to_list()?;
-            let group = self.consumer.group_metadata();
-            let group =
-                group.ok_or_else(|| KafkaFault::new("the consumer has no group".to_owned()))?;
-            self.producer
-                .send_offsets_to_transaction(&list, &group, PATIENCE)
-                .map_err(|error| KafkaFault::of("commit offsets", &error))?;
-        }
-        self.producer
-            .commit_transaction(PATIENCE)
-            .map_err(|error| KafkaFault::of("commit", &error))
+        let list = offsets.to_list()?;
+        end_transaction(&self.producer, &self.consumer, &list)
     }
 
     /// Has messages of a partition wait.
@@ -311,8 +297,30 @@ impl Connection {
     }
 }
 
+/// Commits what was sent, with these offsets of the consumer's group: all of it, or nothing.
+pub(crate) fn end_transaction<C: ConsumerContext>(
+    producer: &BaseProducer<Deliveries>,
+    consumer: &BaseConsumer<C>,
+    offsets: &TopicPartitionList,
+) -> Result<(), KafkaFault> {
+    flush(producer)?;
+    if let Some((error, topic)) = producer.context().take_failure() {
+        return Err(KafkaFault::of(&format!("write to {topic}"), &error));
+    }
+    if offsets.count() > 0 {
+        let group = consumer.group_metadata();
+        let group = group.ok_or_else(|| KafkaFault::new("the consumer has no group"))?;
+        producer
+            .send_offsets_to_transaction(offsets, &group, PATIENCE)
+            .map_err(|error| KafkaFault::of("commit offsets", &error))?;
+    }
+    producer
+        .commit_transaction(PATIENCE)
+        .map_err(|error| KafkaFault::of("commit", &error))
+}
+
 /// Waits until all messages have their answers. The library's own flush looks for them ten times a second only.
-pub(crate) fn flush(producer: &BaseProducer<Deliveries>) -> Result<(), KafkaFault> {
+fn flush(producer: &BaseProducer<Deliveries>) -> Result<(), KafkaFault> {
     let until = Instant::now() + PATIENCE;
     while producer.in_flight_count() > 0 {
         if Instant::now() > until {

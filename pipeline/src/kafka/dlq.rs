@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::config::KafkaConfig;
 
 use super::client::{Client, Deliveries, KafkaFault, PATIENCE, Quiet};
-use super::connection::flush;
+use super::connection::end_transaction;
 use super::message::{
     ERRORS_MESSAGE, ERRORS_OFFSET, ERRORS_PARTITION, ERRORS_REASON, ERRORS_STAGE, ERRORS_TOPIC,
     all_headers, header,
@@ -223,19 +223,12 @@ impl Letters {
             producer.send(record).map_err(|(error, _)| failed(error))?;
             sent += 1;
         }
-        flush(producer)?;
-        if let Some((error, topic)) = producer.context().take_failure() {
-            return Err(KafkaFault::of(&format!("write to {topic}"), &error));
-        }
-        if deal {
-            let group = self.consumer.group_metadata();
-            let group =
-                group.ok_or_else(|| KafkaFault::new("the consumer has no group".to_owned()))?;
-            producer
-                .send_offsets_to_transaction(&behind(letters)?, &group, PATIENCE)
-                .map_err(failed)?;
-        }
-        producer.commit_transaction(PATIENCE).map_err(failed)?;
+        let dealt = if deal {
+            behind(letters)?
+        } else {
+            TopicPartitionList::new()
+        };
+        end_transaction(producer, &self.consumer, &dealt)?;
         Ok(sent)
     }
 

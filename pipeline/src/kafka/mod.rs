@@ -45,6 +45,6 @@ pub use self::lag::Lag;
 pub use self::topics::{Limits, TopicFacts, Topics};
 pub use self::worker::Worker;
 
-pub(crate) use self::client::{Deliveries, PATIENCE, Quiet, is_refusal};
-pub(crate) use self::connection::flush;
+pub(crate) use self::client::{Deliveries, PATIENCE, Quiet};
+pub(crate) use self::connection::end_transaction;
 pub(crate) use self::message::{alert_headers, shortened};

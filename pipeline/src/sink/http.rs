@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use ureq::Agent;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use crate::config::{Receiver, SinkFormat};
+use crate::pem::certificates;
 use crate::store::{Outgoing, Record};
 
 use super::{Deliver, Delivery, written};
@@ -184,14 +185,9 @@ fn agent(receiver: &Receiver) -> Result<Agent, String> {
 
 fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
     let pem = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
+    let found = certificates(&pem);
+    if found.is_empty() {
         return Err(format!("{} holds no certificate (PEM)", path.display()));
     }
-    Ok(certificates)
+    Ok(found)
 }

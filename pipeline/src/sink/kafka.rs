@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config::{KafkaConfig, SinkFormat};
 use crate::kafka::{
-    Client, Deliveries, KafkaFault, PATIENCE, Quiet, Topics, alert_headers, flush, is_refusal,
+    Client, Deliveries, KafkaFault, PATIENCE, Quiet, Topics, alert_headers, end_transaction,
     shortened,
 };
 use crate::store::Outgoing;
@@ -48,8 +48,13 @@ enum Failure {
 }
 
 impl From<KafkaFault> for Failure {
+    /// A record that is refused for what it is stays refused; all else may pass.
     fn from(fault: KafkaFault) -> Self {
-        Self::Later(fault)
+        if fault.is_poison() {
+            Self::Refused(fault.to_string())
+        } else {
+            Self::Later(fault)
+        }
     }
 }
 
@@ -125,37 +130,16 @@ impl KafkaSink {
                 .key(record.uid.as_str())
                 .payload(shorter.as_deref().unwrap_or(whole))
                 .headers(alert_headers(record, self.format));
-            producer
-                .send(message)
-                .map_err(|(error, _)| refused_or(&error))?;
+            producer.send(message).map_err(|(error, _)| failed(error))?;
         }
-        flush(producer)?;
-        if let Some((error, _)) = producer.context().take_failure() {
-            return Err(refused_or(&error));
-        }
+        let mut list = TopicPartitionList::new();
         if let Some(last) = records.last() {
             let next = i64::try_from(last.number + 1).unwrap_or(i64::MAX);
-            let mut list = TopicPartitionList::new();
             let mut place = list.add_partition(&self.topic, 0);
             place.set_offset(Offset::Offset(next)).map_err(failed)?;
             place.set_metadata(last.name());
-            let group = consumer.group_metadata();
-            let group = group.ok_or_else(|| KafkaFault::new("there is no group".to_owned()))?;
-            producer
-                .send_offsets_to_transaction(&list, &group, PATIENCE)
-                .map_err(failed)?;
         }
-        producer.commit_transaction(PATIENCE).map_err(failed)?;
-        Ok(())
-    }
-}
-
-/// A record that is too large stays too large; all else may pass.
-fn refused_or(error: &KafkaError) -> Failure {
-    if is_refusal(error) {
-        Failure::Refused(error.to_string())
-    } else {
-        Failure::Later(KafkaFault::of("deliver", error))
+        Ok(end_transaction(producer, consumer, &list)?)
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use ureq::Agent;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+use crate::pem::certificates;
 
 use super::super::{Counters, CountersError};
 use super::{Backend, Target};
@@ -150,14 +152,9 @@ fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>, ScrapeError> {
         return Err(failed("far too large for certificates".to_owned()));
     }
     let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
+    let found = certificates(&pem);
+    if found.is_empty() {
         return Err(failed("no certificate (PEM)".to_owned()));
     }
-    Ok(certificates)
+    Ok(found)
 }
