@@ -135,7 +135,7 @@ impl Comparison<'_> {
             ensure!(
                 fast == slow,
                 "{} on the event at byte {}: the engine says {}, the reference {}\n{}",
-                rule.name,
+                rule.header.name,
                 batch.offset(row),
                 fast.as_str(),
                 slow.as_str(),

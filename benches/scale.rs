@@ -110,7 +110,7 @@ fn compiled(rules: &[(String, String)]) -> anyhow::Result<Catalog> {
         .collect();
     let loaded = load(&sources, &Placeholders::new());
     ensure!(!loaded.has_errors(), "{:#?}", loaded.diagnostics);
-    Ok(Catalog::new(loaded.rules, |_| None))
+    Ok(Catalog::new(loaded, |_| None))
 }
 
 fn contenders<'a>(

@@ -188,7 +188,7 @@ pub(crate) enum RulesCommand {
     },
     /// Show a rule's page, or why it matches an event or does not.
     ///
-    /// The event is a file with one audit event in any envelope, `-` for standard input, or the audit event itself. Without
+    /// The event is a file with an audit event (for a correlation: several) in any envelope, `-` for standard input, or the audit event itself. Without
     /// one the rule's page is printed.
     Explain {
         /// The rule, by name or id.

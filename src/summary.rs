@@ -26,7 +26,7 @@ pub(crate) fn render(
     let mut out = String::new();
     let _ = writeln!(out, "\nSummary");
     events(&mut out, account, replayed.bytes, elapsed);
-    unread(&mut out, replayed, skipped);
+    unread(&mut out, replayed, skipped, catalog);
     ranked(&mut out, "alerts", by_level(alerts), alerts.len());
     ranked(&mut out, "tactics", by(alerts, tactics), 0);
     ranked(
@@ -83,7 +83,7 @@ fn events(out: &mut String, account: &Account, bytes: u64, elapsed: Duration) {
     );
 }
 
-fn unread(out: &mut String, replayed: &Replayed, skipped: usize) {
+fn unread(out: &mut String, replayed: &Replayed, skipped: usize, catalog: &Catalog) {
     let account = &replayed.report.account;
     for (label, reasons) in [
         ("rejected", &account.rejected),
@@ -106,11 +106,11 @@ fn unread(out: &mut String, replayed: &Replayed, skipped: usize) {
     for fault in &replayed.faults {
         line(out, "fault", &fault.to_string());
     }
-    bounds(out, account);
+    bounds(out, account, catalog);
 }
 
 /// Bounds that were reached: rare, and never silent.
-fn bounds(out: &mut String, account: &Account) {
+fn bounds(out: &mut String, account: &Account, catalog: &Catalog) {
     let reached = [
         (
             account.oversized,
@@ -127,6 +127,21 @@ fn bounds(out: &mut String, account: &Account) {
     ];
     for (number, words) in reached.into_iter().filter(|(number, _)| *number > 0) {
         line(out, "bound", &format!("{} {words}", count(number)));
+    }
+    for (rule, number) in &account.lost {
+        let name = catalog
+            .infos
+            .get(*rule)
+            .map_or("?", |info| info.name.as_str());
+        let words = format!("{name} gave up {} times for want of room", count(*number));
+        line(out, "bound", &words);
+    }
+    if let Some(fault) = &account.not_correlated {
+        line(
+            out,
+            "fault",
+            &format!("correlations could not be judged: {fault}"),
+        );
     }
 }
 

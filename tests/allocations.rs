@@ -19,7 +19,7 @@ fn lines() -> Vec<u8> {
     zstd::decode_all(packed.as_slice()).unwrap()
 }
 
-/// Those of them for which no rule needs a document, which is nearly all.
+/// Those of them that feed no correlation and for which no rule needs a document, which is nearly all.
 fn quiet_lines() -> Vec<u8> {
     let log = lines();
     let mut evaluator = catalog().set.evaluator();
@@ -36,7 +36,7 @@ fn quiet_lines() -> Vec<u8> {
             kept += 1;
         }
     }
-    assert!(kept * 100 > all * 99, "{kept} of {all} events are quiet");
+    assert!(kept * 100 > all * 90, "{kept} of {all} events are quiet");
     quiet
 }
 

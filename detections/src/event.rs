@@ -10,8 +10,10 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use crate::fields::Fields;
+use crate::hash::hash;
 use crate::json::Fault;
 use crate::path::{FieldPath, Found};
+use crate::scalar;
 use crate::views::{self, Root, View};
 
 /// The form in which a record arrived.
@@ -160,6 +162,30 @@ impl Event {
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// The identity of the request that the event tells of: cluster, audit id, request time, verb, URI and authenticated user.
+    /// The audit id alone is chosen by the client; the stage is not part of it.
+    #[must_use]
+    pub fn request_identity(&self) -> [u8; 16] {
+        let text = |path: &[&str]| self.text(path).unwrap_or_default();
+        hash([
+            self.origin.cluster.as_ref(),
+            text(&["auditID"]),
+            text(&["requestReceivedTimestamp"]),
+            text(&["verb"]),
+            text(&["requestURI"]),
+            text(&["user", "username"]),
+        ])
+    }
+
+    /// The event time in microseconds since 1970 UTC, if the event or its envelope has one.
+    #[must_use]
+    pub fn time_us(&self) -> Option<i64> {
+        let time = |name: &str| scalar::micros(self.text(&[name])?);
+        time("stageTimestamp")
+            .or_else(|| time("requestReceivedTimestamp"))
+            .or(self.origin.time_us)
     }
 
     /// The view with this root, computed at most once.

@@ -5,6 +5,8 @@
 //!                                                     ├─▶ Verdicts: which rules match the event, which cannot see it
 //! event bytes ── columns ──▶ EventRow ────────────────┘
 //!                  └─ event, views ──▶ what an event means ── reference ──▶ why a rule matched
+//!
+//! matches, in order of time ── correlation ──▶ windows by group ──▶ what several events show together
 //! ```
 
 #![warn(clippy::disallowed_methods)]
@@ -24,10 +26,12 @@ pub mod truth;
 pub mod batch;
 pub mod bundled;
 mod columns;
+pub mod correlation;
 pub mod engine;
 pub mod limits;
 mod matcher;
 pub mod page;
 
+pub mod hash;
 pub mod json;
 pub mod scalar;

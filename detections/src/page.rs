@@ -2,16 +2,18 @@
 //!
 //! The page stands beside the rule as Markdown. Sections say why the rule exists, what it needs, what it fires on, what it
 //! must stay silent on, how it can be evaded, and what to do. Blocks fenced as `json fires` and `json silent` are audit
-//! events; [`check`] runs the rule on each with both evaluators.
+//! events; [`check`] runs the rule on each with both evaluators. A correlation's block holds several events, one after the other.
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::batch::BatchBuilder;
-use crate::engine::RuleSet;
+use crate::correlation::Trial;
+use crate::engine::{Match, RuleSet};
 use crate::event::{Event, Origin, Settings};
 use crate::reference;
+use crate::sigma::Loaded;
 use crate::truth::Truth;
 
 /// The sections that every page has, in this order.
@@ -36,7 +38,7 @@ pub struct Page {
     pub examples: Vec<Example>,
 }
 
-/// An event of a page.
+/// An event of a page, or several for a correlation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
     /// Whether the rule must fire.
@@ -166,12 +168,22 @@ impl Page {
     }
 }
 
-/// Runs one rule on the events of its page and judges the page's form. `rules` must hold exactly this rule.
+/// Runs one detection on the events of its page and judges the page's form. `loaded` must hold exactly this detection: a rule, or
+/// a correlation, last, behind all that feeds it.
 #[must_use]
-pub fn check(rules: &RuleSet, page: &Page, settings: &Arc<Settings>) -> Vec<PageFault> {
+pub fn check(loaded: Loaded, page: &Page, settings: &Arc<Settings>) -> Vec<PageFault> {
     let mut faults = form(page);
+    let correlation = loaded.correlations.last();
+    let correlation = correlation.map(|found| found.header.name.clone());
+    let copy = loaded.rules.clone();
+    let subject = Subject {
+        set: RuleSet::new(copy),
+        loaded,
+        correlation,
+        settings,
+    };
     for example in &page.examples {
-        faults.extend(verdict(rules, example, settings));
+        faults.extend(subject.judge(example).err());
     }
     faults
 }
@@ -202,55 +214,90 @@ fn form(page: &Page) -> Vec<PageFault> {
     faults
 }
 
-fn verdict(rules: &RuleSet, example: &Example, settings: &Arc<Settings>) -> Option<PageFault> {
-    let line = example.line;
-    // The page may spread an event over lines; the event itself is what JSON says it is.
-    let fields = match serde_json::from_str::<Value>(&example.json) {
-        Ok(Value::Object(fields)) => fields,
-        Ok(_) => {
-            return Some(PageFault::Json {
-                line,
-                reason: "not an object".to_owned(),
-            });
-        }
-        Err(fault) => {
-            return Some(PageFault::Json {
-                line,
-                reason: fault.to_string(),
-            });
-        }
-    };
-    let expected = if example.fires { "fire" } else { "stay silent" };
-    let fault = |evaluator, truth: Truth| {
-        let wrong = (truth == Truth::True) != example.fires;
-        wrong.then_some(PageFault::Verdict {
-            line,
-            expected,
-            evaluator,
-            verdict: truth.as_str(),
-        })
-    };
-    let slow = reference::evaluate(
-        rules.rules().first()?,
-        &Event::from_fields(fields, Origin::default(), settings.clone()),
-    );
-    fault("reference evaluator", slow)
-        .or_else(|| fault("engine", engine(rules, example, settings)?))
+/// A detection on its page.
+struct Subject<'a> {
+    loaded: Loaded,
+    set: RuleSet,
+    /// The name of the correlation, if it is one.
+    correlation: Option<String>,
+    settings: &'a Arc<Settings>,
 }
 
-fn engine(rules: &RuleSet, example: &Example, settings: &Arc<Settings>) -> Option<Truth> {
-    let mut builder = BatchBuilder::new(settings.clone());
-    builder
-        .push(example.json.as_bytes(), &Origin::default(), 0)
-        .ok()?;
-    let evaluation = rules.evaluate(&builder.finish());
-    Some(
-        match (evaluation.matches.is_empty(), evaluation.blind.is_empty()) {
-            (false, _) => Truth::True,
-            (true, false) => Truth::Unknown,
-            (true, true) => Truth::False,
-        },
-    )
+impl Subject<'_> {
+    fn judge(&self, example: &Example) -> Result<(), PageFault> {
+        let events = self.events(example)?;
+        let mut truth = Truth::False;
+        for (json, event) in &events {
+            for (number, rule) in self.loaded.rules.iter().enumerate() {
+                let slow = reference::evaluate(rule, event);
+                let fast = self.engine(number, json).unwrap_or(slow);
+                if fast != slow {
+                    return Err(fault(example, "engine", fast));
+                }
+                truth = slow;
+            }
+        }
+        if let Some(name) = &self.correlation {
+            let events: Vec<Event> = events.into_iter().map(|(_, event)| event).collect();
+            truth = Truth::from(Trial::of(&self.loaded, &events).has_fired(name));
+        }
+        if (truth == Truth::True) == example.fires {
+            return Ok(());
+        }
+        Err(fault(example, "reference evaluator", truth))
+    }
+
+    /// The events of a block, each with its text. A rule about single events is shown one at a time.
+    fn events(&self, example: &Example) -> Result<Vec<(String, Event)>, PageFault> {
+        let wrong = |reason: String| PageFault::Json {
+            line: example.line,
+            reason,
+        };
+        let mut events = Vec::new();
+        // The page may spread an event over lines; the event itself is what JSON says it is.
+        for document in serde_json::Deserializer::from_str(&example.json).into_iter::<Value>() {
+            match document {
+                Ok(Value::Object(fields)) => {
+                    let json = Value::Object(fields.clone()).to_string();
+                    let origin = Origin::default();
+                    let event = Event::from_fields(fields, origin, self.settings.clone());
+                    events.push((json, event));
+                }
+                Ok(_) => return Err(wrong("not an object".to_owned())),
+                Err(fault) => return Err(wrong(fault.to_string())),
+            }
+        }
+        if events.is_empty() || (events.len() > 1 && self.correlation.is_none()) {
+            return Err(wrong(format!(
+                "{} events, where one is meant",
+                events.len()
+            )));
+        }
+        Ok(events)
+    }
+
+    fn engine(&self, rule: usize, json: &str) -> Option<Truth> {
+        let mut builder = BatchBuilder::new(self.settings.clone());
+        builder.push(json.as_bytes(), &Origin::default(), 0).ok()?;
+        let evaluation = self.set.evaluate(&builder.finish());
+        let is_among = |found: &[Match]| found.iter().any(|found| found.rule == rule);
+        Some(if is_among(&evaluation.matches) {
+            Truth::True
+        } else if is_among(&evaluation.blind) {
+            Truth::Unknown
+        } else {
+            Truth::False
+        })
+    }
+}
+
+fn fault(example: &Example, evaluator: &'static str, truth: Truth) -> PageFault {
+    PageFault::Verdict {
+        line: example.line,
+        expected: if example.fires { "fire" } else { "stay silent" },
+        evaluator,
+        verdict: truth.as_str(),
+    }
 }
 
 #[cfg(test)]

@@ -53,7 +53,12 @@ fn survive(bytes: &[u8]) {
     for (row, verdicts) in verdicts.iter().enumerate() {
         let event = batch.row(row).event().unwrap();
         for (rule, fast) in RULES.rules().iter().zip(verdicts) {
-            assert_eq!(*fast, reference::evaluate(rule, &event), "{}", rule.name);
+            assert_eq!(
+                *fast,
+                reference::evaluate(rule, &event),
+                "{}",
+                rule.header.name
+            );
         }
     }
 }

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use detections::bundled;
-use detections::engine::RuleSet;
 use detections::event::Settings;
 use detections::page::{self, Page};
 use detections::sigma::{Placeholders, load};
@@ -27,7 +26,7 @@ fn every_rule_does_what_its_page_says() {
                 .map(|diagnostic| diagnostic.render(false)),
         );
         let page = Page::parse(bundled.page);
-        let found = page::check(&RuleSet::new(loaded.rules), &page, &settings);
+        let found = page::check(loaded, &page, &settings);
         faults.extend(
             found
                 .into_iter()

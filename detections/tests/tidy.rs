@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use detections::bundled::{self, Bundled};
 use detections::page::Page;
-use detections::sigma::ast::Rule;
+use detections::sigma::ast::Header;
 use detections::sigma::{Loaded, Placeholders, load};
 
 fn loaded() -> Loaded {
@@ -15,16 +15,15 @@ fn loaded() -> Loaded {
 
 /// Collects what is wrong with each rule, so that one run shows all.
 #[track_caller]
-fn check(judge: impl Fn(&Rule, &Bundled) -> Option<String>) {
+fn check(judge: impl Fn(&Header, &Bundled) -> Option<String>) {
     let loaded = loaded();
-    let find = |rule: &Rule| {
+    let find = |rule: &Header| {
         bundled::RULES
             .iter()
             .find(|bundled| rule.source.name.as_ref() == bundled.path)
     };
     let faults: Vec<String> = loaded
-        .rules
-        .iter()
+        .headers()
         .filter_map(|rule| {
             judge(rule, find(rule)?).map(|fault| format!("{}: {fault}", rule.source.name))
         })
@@ -41,7 +40,11 @@ fn the_pack_loads_without_a_word() {
         .map(|diagnostic| diagnostic.render(false))
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
-    assert_eq!(loaded.rules.len(), bundled::RULES.len(), "one rule a file");
+    assert_eq!(
+        loaded.headers().count(),
+        bundled::RULES.len(),
+        "one detection a file"
+    );
 }
 
 #[test]
@@ -63,7 +66,8 @@ fn names_are_file_names_and_ids_are_uuids() {
         let wrong = rule.name != bundled.name() || rule.id.len() != 36;
         wrong.then(|| format!("name {} id {}", rule.name, rule.id))
     });
-    let ids: BTreeSet<String> = loaded().rules.into_iter().map(|rule| rule.id).collect();
+    let loaded = loaded();
+    let ids: BTreeSet<&str> = loaded.headers().map(|rule| rule.id.as_str()).collect();
     assert_eq!(ids.len(), bundled::RULES.len());
 }
 

@@ -34,6 +34,10 @@ pub struct Account {
     pub released_early: u64,
     /// Matched requests beyond the number whose stages are told apart.
     pub untracked: u64,
+    /// What correlations gave up or refused for want of room, by index among all rules.
+    pub lost: BTreeMap<usize, u64>,
+    /// Why correlations could not be judged, if so.
+    pub not_correlated: Option<String>,
     /// Records larger than a record may be: their beginning was judged or rejected, the rest left out.
     pub oversized: u64,
     /// Bytes of them that were left out.

@@ -48,6 +48,8 @@ pub struct Alert {
     pub object_count: u64,
     /// What was done, as one phrase without the actor: `created pod web/toolbox`, `ran "sh -c id" in web/fe [t]`.
     pub did: String,
+    /// What happened one after the other, if several events make up the act: the first ones and the last ones.
+    pub steps: Vec<Step>,
     /// What the views decoded, label and value: host paths, command, certificate subject.
     pub details: Vec<Detail>,
     /// The rule's lines that matched, with the values they matched.
@@ -240,6 +242,17 @@ fn singular(resource: &str) -> String {
         .map(|stem| format!("{stem}ss"));
     stem.or_else(|| resource.strip_suffix('s').map(ToOwned::to_owned))
         .unwrap_or_else(|| resource.to_owned())
+}
+
+/// One of several events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Event time, microseconds since 1970 UTC.
+    pub time_us: i64,
+    /// What was done, redacted.
+    pub did: String,
+    /// So many times in a row.
+    pub count: u64,
 }
 
 /// A decoded fact.

@@ -57,3 +57,7 @@ pub const CACHED_BYTES_MAX: usize = 32 << 20;
 
 /// Bytes of memory that matches may hold before they are committed, live. A body of 64 MiB may match in every event.
 pub const COMMIT_BYTES_MAX: usize = 16 << 20;
+
+/// 256 MiB: events that wait until they can be put in order for correlations, live. Five minutes at some five hundred matches a
+/// second; what is beyond it is judged by rules about single events only, and counted.
+pub const WAITING_BYTES_MAX: usize = 256 << 20;

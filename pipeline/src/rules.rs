@@ -7,7 +7,7 @@ use std::{fs, io};
 use detections::bundled;
 use detections::diagnostic::{Source, did_you_mean};
 use detections::page::Page;
-use detections::sigma::ast::Rule;
+use detections::sigma::ast::Header;
 use detections::sigma::{Loaded, Placeholders, load};
 
 use crate::catalog::Catalog;
@@ -84,7 +84,7 @@ impl LoadedRules {
     #[must_use]
     pub fn into_catalog(self) -> Catalog {
         let Self { loaded, pages } = self;
-        Catalog::new(loaded.rules, |rule| pages.get(&rule.name).cloned())
+        Catalog::new(loaded, |header| pages.get(&header.name).cloned())
     }
 }
 
@@ -109,7 +109,7 @@ impl RuleSources {
             sources.push(read(path)?);
         }
         let mut loaded = load(&sources, &self.read_lists()?);
-        self.disable(&mut loaded.rules)?;
+        self.disable(&mut loaded)?;
         Ok(LoadedRules { loaded, pages })
     }
 
@@ -126,15 +126,14 @@ impl RuleSources {
         Ok(lists)
     }
 
-    fn disable(&self, rules: &mut Vec<Rule>) -> Result<(), RulesError> {
+    fn disable(&self, loaded: &mut Loaded) -> Result<(), RulesError> {
         for name in &self.disabled {
-            let matches = |rule: &Rule| {
-                rule.name == *name
-                    || rule.id.eq_ignore_ascii_case(name)
-                    || rule.tags.iter().any(|tag| tag == name)
+            let known: Vec<String> = loaded.headers().map(|header| header.name.clone()).collect();
+            let matches = |header: &Header| {
+                header.is_called(name) || header.tags.iter().any(|tag| tag == name)
             };
-            if !rules.iter().any(matches) {
-                let near = did_you_mean(name, rules.iter().map(|rule| rule.name.as_str()));
+            if !loaded.disable(matches) {
+                let near = did_you_mean(name, known.iter().map(String::as_str));
                 let hint = near
                     .map(|near| format!(" (did you mean `{near}`?)"))
                     .unwrap_or_default();
@@ -143,7 +142,6 @@ impl RuleSources {
                     hint,
                 });
             }
-            rules.retain(|rule| !matches(rule));
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Drives the stages: items in, alerts out.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
 use detections::event::Settings;
@@ -7,10 +9,11 @@ use detections::event::Settings;
 use crate::account::Account;
 use crate::alert::Alert;
 use crate::catalog::Catalog;
-use crate::correlate::{Acts, Hit};
+use crate::correlate::stream::{Sorter, fed, replayed};
+use crate::correlate::{Acts, Finding, Hit};
 use crate::decode::Item;
 use crate::decode::framing::Skipped;
-use crate::enrich::Enricher;
+use crate::enrich::{Enricher, brief};
 use crate::judge::{Judge, Judged};
 use crate::merge::Merger;
 
@@ -52,6 +55,8 @@ pub struct Pipeline<'a> {
     judge: Judge<'a>,
     merger: Merger,
     acts: Acts,
+    /// What correlations will be fed, when all of it is there.
+    sorter: Sorter,
     input: Arc<str>,
 }
 
@@ -74,6 +79,7 @@ impl<'a> Pipeline<'a> {
             judge: Judge::new(&catalog.set, &options, merger.fingerprints()),
             merger,
             acts: Acts::new(options.window_us, catalog.traits()),
+            sorter: Sorter::default(),
             input: Arc::from(""),
             options,
         }
@@ -114,15 +120,31 @@ impl<'a> Pipeline<'a> {
     pub fn merge(&mut self, judged: &Judged) {
         let repeated = self.merger.merge(judged);
         for hits in judged.hits.iter().filter(|hits| repeated.spares(hits.row)) {
-            for rule in &hits.rules {
+            let time = judged.rows[hits.row].time;
+            for rule in hits
+                .rules
+                .iter()
+                .filter(|rule| self.catalog.is_loud(**rule))
+            {
                 self.acts.add(&Hit {
                     rule: *rule,
                     event: &hits.event,
                     raw: &hits.raw,
-                    time: judged.rows[hits.row].time,
+                    time,
                     input: &self.input,
                     offset: hits.offset,
                 });
+            }
+            let event = fed(
+                &self.catalog.correlations,
+                &hits.rules,
+                &hits.event,
+                (&hits.raw, time),
+                (&self.input, hits.offset),
+                brief,
+            );
+            if let Some(event) = event {
+                self.sorter.add(event);
             }
         }
     }
@@ -143,6 +165,7 @@ impl<'a> Pipeline<'a> {
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.end_input();
+        let joined = correlated(self.catalog, self.sorter);
         let account = self.merger.account_mut();
         account.released_early = self.acts.released_early();
         account.untracked = self.acts.untracked();
@@ -151,15 +174,34 @@ impl<'a> Pipeline<'a> {
             settings: self.options.settings.clone(),
             automation: &self.options.automation,
         };
-        let alerts = self
-            .acts
-            .finish()
-            .into_iter()
-            .filter_map(|finding| enricher.alert(finding))
-            .collect();
+        let mut findings = self.acts.finish();
+        match joined {
+            Ok((joined, lost)) => {
+                findings.extend(joined);
+                account.lost = lost;
+            }
+            Err(error) => account.not_correlated = Some(error.to_string()),
+        }
+        findings.sort_by_key(|finding| (finding.first_us, finding.uid));
+        let alerts = findings.into_iter();
         Report {
-            alerts,
+            alerts: alerts
+                .filter_map(|finding| enricher.alert(finding))
+                .collect(),
             account: self.merger.account().clone(),
         }
     }
+}
+
+/// What correlations find in all events of a run, and how many groups were given up for want of room, by rule.
+fn correlated(
+    catalog: &Catalog,
+    sorter: Sorter,
+) -> io::Result<(Vec<Finding>, BTreeMap<usize, u64>)> {
+    let (plan, rules) = (&catalog.correlations, catalog.set.rules().len());
+    let (findings, groups) = replayed(plan, rules, sorter)?;
+    let lost = groups.lost().iter();
+    let lost =
+        lost.map(|(place, lost)| (rules + place, lost.given_up + lost.refused + lost.untracked));
+    Ok((findings, lost.filter(|(_, count)| *count > 0).collect()))
 }

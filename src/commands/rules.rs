@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use anyhow::{anyhow, bail};
 use detections::diagnostic::{Diagnostic, Severity, did_you_mean};
-use detections::engine::RuleSet;
 use detections::event::Settings;
 use detections::page;
-use detections::sigma::ast::Rule;
+use detections::sigma::Loaded;
+use detections::sigma::ast::{Correlation, Header, Rule};
 use pipeline::rules::{LoadedRules, RuleSources};
 use serde_json::json;
 
@@ -41,7 +41,7 @@ pub(crate) fn run(command: &RulesCommand, color: ColorChoice) -> anyhow::Result<
             explain::run(&loaded, rule, event.as_deref())
         }),
         RulesCommand::Test { names, rules } => {
-            with_rules(&rules.sources(), |rules| test(rules, names))
+            with_rules(&rules.sources(), |rules| test(&rules, names))
         }
         RulesCommand::Coverage { rules, format } => {
             with_rules(&rules.sources(), |rules| coverage(&rules, *format))
@@ -108,7 +108,7 @@ fn check(
     writeln!(
         out,
         "{} rules, {errors} errors, {warnings} warnings{foreign}",
-        rules.loaded.rules.len()
+        rules.loaded.headers().count()
     )?;
     Ok(if errors > 0 || (strict && warnings > 0) {
         Exit::Rules
@@ -119,9 +119,9 @@ fn check(
 
 fn list(rules: &LoadedRules, as_json: bool) -> anyhow::Result<Exit> {
     let mut out = std::io::stdout().lock();
-    let rules = &rules.loaded.rules;
+    let rules: Vec<&Header> = rules.loaded.headers().collect();
     if as_json {
-        let documents: Vec<_> = rules.iter().map(as_document).collect();
+        let documents: Vec<_> = rules.iter().copied().map(as_document).collect();
         writeln!(out, "{}", serde_json::to_string_pretty(&documents)?)?;
         return Ok(Exit::Success);
     }
@@ -130,7 +130,7 @@ fn list(rules: &LoadedRules, as_json: bool) -> anyhow::Result<Exit> {
         .map(|rule| rule.name.len())
         .max()
         .unwrap_or_default();
-    for rule in rules {
+    for rule in &rules {
         let tactic = rule
             .tactics
             .first()
@@ -152,7 +152,7 @@ fn list(rules: &LoadedRules, as_json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn as_document(rule: &Rule) -> serde_json::Value {
+fn as_document(rule: &Header) -> serde_json::Value {
     json!({
         "id": rule.id,
         "name": rule.name,
@@ -165,15 +165,32 @@ fn as_document(rule: &Rule) -> serde_json::Value {
     })
 }
 
-/// Finds a rule by name or id.
-fn find<'a>(rules: &'a [Rule], name: &str) -> anyhow::Result<&'a Rule> {
-    if let Some(rule) = rules
-        .iter()
-        .find(|rule| rule.name == name || rule.id.eq_ignore_ascii_case(name))
-    {
-        return Ok(rule);
+/// What a name stands for.
+enum Found<'a> {
+    Rule(&'a Rule),
+    Correlation(&'a Correlation),
+}
+
+impl Found<'_> {
+    fn header(&self) -> &Header {
+        match self {
+            Self::Rule(rule) => &rule.header,
+            Self::Correlation(correlation) => &correlation.header,
+        }
     }
-    match did_you_mean(name, rules.iter().map(|rule| rule.name.as_str())) {
+}
+
+/// Finds a rule by name or id.
+fn find<'a>(loaded: &'a Loaded, name: &str) -> anyhow::Result<Found<'a>> {
+    let mut rules = loaded.rules.iter();
+    if let Some(rule) = rules.find(|rule| rule.header.is_called(name)) {
+        return Ok(Found::Rule(rule));
+    }
+    let mut correlations = loaded.correlations.iter();
+    if let Some(found) = correlations.find(|found| found.header.is_called(name)) {
+        return Ok(Found::Correlation(found));
+    }
+    match did_you_mean(name, loaded.headers().map(|header| header.name.as_str())) {
         Some(near) => bail!("there is no rule `{name}`; did you mean `{near}`?"),
         None => Err(anyhow!(
             "there is no rule `{name}`; `tidewatch rules list` prints them"
@@ -181,28 +198,25 @@ fn find<'a>(rules: &'a [Rule], name: &str) -> anyhow::Result<&'a Rule> {
     }
 }
 
-fn test(rules: LoadedRules, names: &[String]) -> anyhow::Result<Exit> {
+fn test(rules: &LoadedRules, names: &[String]) -> anyhow::Result<Exit> {
+    let LoadedRules { loaded, pages } = rules;
     for name in names {
-        find(&rules.loaded.rules, name)?;
+        find(loaded, name)?;
     }
     let mut out = std::io::stdout().lock();
     let settings = Arc::new(Settings::default());
-    let LoadedRules { loaded, pages } = rules;
     let (mut passed, mut failed, mut without) = (0, 0, 0);
-    for rule in loaded.rules {
-        let wanted = names.is_empty()
-            || names
-                .iter()
-                .any(|name| *name == rule.name || rule.id.eq_ignore_ascii_case(name));
-        let Some(page) = pages.get(&rule.name).filter(|_| wanted) else {
+    for header in loaded.headers() {
+        let wanted = names.is_empty() || names.iter().any(|name| header.is_called(name));
+        let name = &header.name;
+        let Some(page) = pages.get(name).filter(|_| wanted) else {
             without += usize::from(wanted);
             continue;
         };
-        let name = rule.name.clone();
-        let faults = page::check(&RuleSet::new(vec![rule]), page, &settings);
+        let faults = page::check(loaded.only(name), page, &settings);
         if faults.is_empty() {
             passed += 1;
-            writeln!(out, "ok      {name} ({} events)", page.examples.len())?;
+            writeln!(out, "ok      {name} ({} examples)", page.examples.len())?;
         } else {
             failed += 1;
             writeln!(out, "FAILED  {name}")?;
@@ -228,9 +242,8 @@ fn coverage(rules: &LoadedRules, format: CoverageFormat) -> anyhow::Result<Exit>
     let covered = || {
         rules
             .loaded
-            .rules
-            .iter()
-            .map(|rule| (rule.name.as_str(), rule.techniques.as_slice()))
+            .headers()
+            .map(|header| (header.name.as_str(), header.techniques.as_slice()))
     };
     let mut out = std::io::stdout().lock();
     match format {

@@ -129,7 +129,8 @@ fn greet(instance: &Instance, explain: bool) -> anyhow::Result<()> {
         "http"
     };
     let base = format!("{scheme}://{}", instance.address());
-    let rules = instance.live().rules().set.rules().len();
+    let catalog = instance.live().rules();
+    let rules = catalog.raising();
     match &config.kafka {
         Some(kafka) if config.state == StateKind::Kafka => {
             let (group, instance) = (&kafka.group, &kafka.instance);

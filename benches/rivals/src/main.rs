@@ -182,7 +182,7 @@ fn run_tidewatch(events: &mut Vec<u8>, rules: &RuleSet) -> anyhow::Result<Counts
     }
     // Hands the bytes back.
     decoder.load(events, 0, false);
-    let titles = rules.rules().iter().map(|rule| rule.title.clone());
+    let titles = rules.rules().iter().map(|rule| rule.header.title.clone());
     Ok(titles
         .zip(matches)
         .filter(|(_, matches)| *matches > 0)

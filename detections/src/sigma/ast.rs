@@ -10,6 +10,10 @@ use regex_automata::meta::Regex;
 use crate::diagnostic::Source;
 use crate::path::FieldPath;
 
+mod correlation;
+
+pub use correlation::{Bounds, Correlation, GroupField, Input, Kind, ValueField};
+
 /// A rule's own level: in Tidewatch's rubric the *impact* of what it finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -75,9 +79,9 @@ impl fmt::Display for Level {
     }
 }
 
-/// A detection rule that can be evaluated.
-#[derive(Debug)]
-pub struct Rule {
+/// What every rule has, whatever it looks at: what it is called, and what it means.
+#[derive(Clone, Debug)]
+pub struct Header {
     /// The rule's UUID.
     pub id: String,
     /// Its name for people and tools; the file name in our own pack.
@@ -106,15 +110,24 @@ pub struct Rule {
     pub false_positives: Vec<String>,
     /// The impact of what it finds.
     pub level: Level,
+    /// The file it came from.
+    pub source: Source,
+}
+
+/// A detection rule that can be evaluated.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What every rule has. Spans of [`Rule::detection`] point into its source.
+    pub header: Header,
     /// What it looks for.
     pub detection: Detection,
     /// Filters that apply to it, joined to its condition by *and*.
     pub filters: Vec<Detection>,
-    /// The file it came from; spans of [`Rule::detection`] point into it.
-    pub source: Source,
+    /// It only feeds correlations, and raises nothing by itself.
+    pub silent: bool,
 }
 
-impl Rule {
+impl Header {
     /// Whether the rule finds power being granted.
     #[must_use]
     pub fn is_grant(&self) -> bool {
@@ -131,6 +144,12 @@ impl Rule {
     #[must_use]
     pub fn is_per_actor(&self) -> bool {
         self.has_tag(PER_ACTOR_TAG)
+    }
+
+    /// Whether the rule goes by this name, or this id.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.id.eq_ignore_ascii_case(name)
     }
 
     fn has_tag(&self, tag: &str) -> bool {

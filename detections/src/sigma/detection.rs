@@ -386,7 +386,7 @@ pub(super) fn field(
     Some(path)
 }
 
-fn check_vocabulary(path: &FieldPath, span: &Range<usize>, sink: &mut Sink) {
+pub(super) fn check_vocabulary(path: &FieldPath, span: &Range<usize>, sink: &mut Sink) {
     let (root, written) = (path.first(), path.as_str());
     match vocabulary::check(path) {
         vocabulary::Check::Known => {}

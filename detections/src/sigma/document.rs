@@ -1,13 +1,14 @@
 //! Rule files: documents, their headers, filters, and what belongs to which.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use crate::diagnostic::{Diagnostic, Severity, Sink, Source};
 
-use super::ast::{Detection, Rule};
+use super::ast::{Correlation, Detection, Header, Input, Rule};
+use super::correlation::{self, Draft};
 use super::detection::{self, Context};
-use super::header::{attack, check_keys, id, level, name, required_text, text, texts};
+use super::header::{self, required_text};
 use super::yaml::{self, Node};
 
 /// The lists that `%name%` stands for with the `expand` modifier.
@@ -18,6 +19,8 @@ pub type Placeholders = BTreeMap<String, Vec<String>>;
 pub struct Loaded {
     /// Rules without errors, filters applied, in the order of the files.
     pub rules: Vec<Rule>,
+    /// Correlations without errors, each behind those that feed it.
+    pub correlations: Vec<Correlation>,
     /// Everything that is wrong or doubtful.
     pub diagnostics: Vec<Diagnostic>,
     /// Rules for other products than Kubernetes, by file name.
@@ -25,6 +28,75 @@ pub struct Loaded {
 }
 
 impl Loaded {
+    /// The headers of all rules that raise findings: rules about one event first, correlations behind them.
+    pub fn headers(&self) -> impl Iterator<Item = &Header> {
+        let rules = self.rules.iter().filter(|rule| !rule.silent);
+        let correlations = self.correlations.iter().filter(|found| !found.silent);
+        rules
+            .map(|rule| &rule.header)
+            .chain(correlations.map(|found| &found.header))
+    }
+
+    /// One detection by itself: a rule, or a correlation with all that feeds it.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Self {
+        let mut wanted = HashSet::from([name.to_owned()]);
+        // What feeds a correlation stands before it.
+        for correlation in self.correlations.iter().rev() {
+            if wanted.contains(&correlation.header.name) {
+                wanted.extend(
+                    correlation
+                        .inputs
+                        .iter()
+                        .map(|input| input.name().to_owned()),
+                );
+            }
+        }
+        let is_wanted = |header: &&Header| wanted.contains(&header.name);
+        let rules = self.rules.iter().filter(|rule| is_wanted(&&rule.header));
+        let correlations = self.correlations.iter();
+        Self {
+            rules: rules.cloned().collect(),
+            correlations: correlations
+                .filter(|found| is_wanted(&&found.header))
+                .cloned()
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Leaves out the rules that match; what they feed still gets their matches. False if there are none.
+    pub fn disable(&mut self, matches: impl Fn(&Header) -> bool) -> bool {
+        let mut any = false;
+        for rule in &mut self.rules {
+            any |= !rule.silent && matches(&rule.header);
+            rule.silent |= matches(&rule.header);
+        }
+        for correlation in &mut self.correlations {
+            any |= !correlation.silent && matches(&correlation.header);
+            correlation.silent |= matches(&correlation.header);
+        }
+        // From the outside in, since what feeds nothing any more is of no use.
+        let mut wanted: HashSet<String> = HashSet::new();
+        let mut kept = Vec::new();
+        while let Some(correlation) = self.correlations.pop() {
+            if !correlation.silent || wanted.contains(&correlation.header.name) {
+                wanted.extend(
+                    correlation
+                        .inputs
+                        .iter()
+                        .map(|input| input.name().to_owned()),
+                );
+                kept.push(correlation);
+            }
+        }
+        kept.reverse();
+        self.correlations = kept;
+        self.rules
+            .retain(|rule| !rule.silent || wanted.contains(&rule.header.name));
+        any
+    }
+
     /// Whether some rule could not be used.
     #[must_use]
     pub fn has_errors(&self) -> bool {
@@ -53,6 +125,8 @@ pub fn load(sources: &[Source], lists: &Placeholders) -> Loaded {
         loaded: Loaded::default(),
         places: Vec::new(),
         filters: Vec::new(),
+        drafts: Vec::new(),
+        foreign: HashSet::new(),
     };
     for source in sources {
         let mut sink = Sink::new(source.clone());
@@ -71,10 +145,16 @@ pub fn load(sources: &[Source], lists: &Placeholders) -> Loaded {
         mut loaded,
         places,
         filters,
+        mut drafts,
+        foreign,
         ..
     } = loader;
-    refuse_twins(&mut loaded, &places);
-    apply_filters(&mut loaded, filters);
+    refuse_twins(&mut loaded, &places, &mut drafts);
+    let resolved = correlation::resolve(&drafts, &mut loaded.rules, &foreign);
+    loaded.correlations = resolved.correlations;
+    loaded.diagnostics.extend(resolved.diagnostics);
+    loaded.foreign.extend(resolved.foreign);
+    apply_filters(&mut loaded, &filters);
     loaded
 }
 
@@ -84,6 +164,9 @@ struct Loader<'a> {
     /// Where the name and the id of each rule stand.
     places: Vec<[Range<usize>; 2]>,
     filters: Vec<Filter>,
+    drafts: Vec<Draft>,
+    /// Names and ids of rules for other products.
+    foreign: HashSet<String>,
 }
 
 impl Loader<'_> {
@@ -92,20 +175,23 @@ impl Loader<'_> {
             let message = format!("a rule must be a mapping, not {}", node.describe());
             sink.error("not_a_rule", node.span.clone(), message)
                 .help("a rule begins with a line `title: …`");
-        } else if let Some(kind) = ["correlation", "baseline"]
-            .into_iter()
-            .find(|kind| node.get(kind).is_some())
-        {
-            let message = format!("{kind} documents are not supported yet");
-            sink.error("unsupported_document", node.key_span(kind), message)
-                .label("needs a memory of earlier events")
-                .help("take this document out; rules about single events work");
+        } else if node.get("correlation").is_some() {
+            let draft = Draft::read(node, sink);
+            self.drafts
+                .extend(draft.filter(|_| !sink.has_errors_within(&node.span)));
+        } else if node.get("baseline").is_some() {
+            let message = "baseline documents are not supported yet";
+            sink.error("unsupported_document", node.key_span("baseline"), message)
+                .label("needs a memory of what is usual")
+                .help("take this document out; rules about single events and correlations work");
         } else if node.get("action").is_some() {
             let message = "`action` documents were removed from Sigma";
             sink.error("unsupported_document", node.key_span("action"), message)
                 .help("write each rule out");
         } else if is_foreign(node) {
             self.loaded.foreign.push(sink.source().name.to_string());
+            self.foreign.insert(header::name(node, sink));
+            self.foreign.extend(header::text(node, "id"));
         } else if node.get("filter").is_some() {
             let filter = filter(node, self.lists, sink);
             self.filters
@@ -132,8 +218,7 @@ fn is_foreign(node: &Node) -> bool {
 }
 
 fn rule(node: &Node, lists: &Placeholders, sink: &mut Sink) -> Option<Rule> {
-    check_keys(node, sink);
-    let title = required_text(node, "title", sink).unwrap_or_default();
+    let header = header::header(node, sink);
     let logsource = node.get("logsource");
     if logsource.and_then(Node::mapping).is_none() {
         let message = if logsource.is_some() {
@@ -144,8 +229,6 @@ fn rule(node: &Node, lists: &Placeholders, sink: &mut Sink) -> Option<Rule> {
         sink.error("no_logsource", node.key_span("logsource"), message)
             .help("write `logsource: {product: kubernetes, service: audit}`");
     }
-    let name = name(node, sink);
-    let (tactics, techniques) = attack(node, sink);
     let context = Context {
         lists,
         arrays: arrays_enabled(node, sink),
@@ -157,23 +240,10 @@ fn rule(node: &Node, lists: &Placeholders, sink: &mut Sink) -> Option<Rule> {
         return None;
     };
     Some(Rule {
-        id: id(node, &name, sink),
-        name,
-        title,
-        status: text(node, "status"),
-        description: text(node, "description").unwrap_or_default(),
-        references: texts(node, "references"),
-        author: text(node, "author"),
-        date: text(node, "date"),
-        modified: text(node, "modified"),
-        tags: texts(node, "tags"),
-        tactics,
-        techniques,
-        false_positives: texts(node, "falsepositives"),
-        level: level(node, sink),
+        header,
         detection: detection::parse(detection, &detection_key.span, &context, sink)?,
         filters: Vec::new(),
-        source: sink.source().clone(),
+        silent: false,
     })
 }
 
@@ -248,46 +318,111 @@ fn without(node: &Node, key: &str) -> Node {
     }
 }
 
-fn apply_filters(loaded: &mut Loaded, filters: Vec<Filter>) {
-    for filter in filters {
-        let mut used = false;
-        let names = |rule: &Rule| {
-            filter.rules.as_ref().is_none_or(|names| {
-                names
-                    .iter()
-                    .any(|name| *name == rule.name || name.eq_ignore_ascii_case(&rule.id))
-            })
-        };
-        for rule in loaded.rules.iter_mut().filter(|rule| names(rule)) {
-            rule.filters.push(filter.detection.clone());
-            used = true;
+fn apply_filters(loaded: &mut Loaded, filters: &[Filter]) {
+    let mut used = vec![false; filters.len()];
+    for (filter, used) in filters.iter().zip(&mut used) {
+        for rule in &mut loaded.rules {
+            if filter.names(&rule.header) {
+                rule.filters.push(filter.detection.clone());
+                *used = true;
+            }
         }
-        if !used {
+    }
+    // Afterwards, so that the copies of rules have all that the rules have.
+    for (filter, used) in filters.iter().zip(&mut used) {
+        // A filter for any rule has reached what feeds correlations already.
+        for index in 0..loaded.correlations.len() {
+            if filter.rules.is_some() && filter.names(&loaded.correlations[index].header) {
+                filter_correlation(loaded, index, filter);
+                *used = true;
+            }
+        }
+    }
+    for (filter, _) in filters.iter().zip(used).filter(|(_, used)| !used) {
+        let mut sink = Sink::new(filter.source.clone());
+        sink.warning(
+            "unused_filter",
+            filter.place.clone(),
+            format!("the filter `{}` names no rule that is loaded", filter.title),
+        )
+        .help("`tidewatch rules list` prints names and ids");
+        loaded.diagnostics.extend(sink.finish());
+    }
+}
+
+impl Filter {
+    fn names(&self, header: &Header) -> bool {
+        let named = |names: &Vec<String>| names.iter().any(|name| header.is_called(name));
+        self.rules.as_ref().is_none_or(named)
+    }
+}
+
+/// Lets a filter apply to the rules that feed a correlation, for this correlation alone: it gets copies of its own.
+fn filter_correlation(loaded: &mut Loaded, index: usize, filter: &Filter) {
+    let correlation = &mut loaded.correlations[index];
+    let of = format!(" for {}", correlation.header.name);
+    for input in &mut correlation.inputs {
+        let Input::Rule(name) = input else {
             let mut sink = Sink::new(filter.source.clone());
             sink.warning(
-                "unused_filter",
+                "filter_on_chain",
                 filter.place.clone(),
-                format!("the filter `{}` names no rule that is loaded", filter.title),
+                format!("the filter does not reach what feeds `{}`", input.name()),
             )
-            .help("`tidewatch rules list` prints names and ids");
+            .help("name that correlation in the filter, too");
             loaded.diagnostics.extend(sink.finish());
+            continue;
+        };
+        let own_name = if name.ends_with(&of) {
+            name.clone()
+        } else {
+            format!("{name}{of}")
+        };
+        let own = loaded
+            .rules
+            .iter()
+            .position(|rule| rule.header.name == own_name);
+        if let Some(own) = own {
+            loaded.rules[own].filters.push(filter.detection.clone());
+        } else if let Some(rule) = loaded.rules.iter().find(|rule| rule.header.name == *name) {
+            let mut own = rule.clone();
+            own.header.id = format!("{}{of}", own.header.id);
+            own.header.name.clone_from(&own_name);
+            own.silent = true;
+            own.filters.push(filter.detection.clone());
+            loaded.rules.push(own);
         }
+        *input = Input::Rule(own_name);
     }
 }
 
 /// Two rules of one id or one name would make one another's findings. The later one is left out.
-fn refuse_twins(loaded: &mut Loaded, places: &[[Range<usize>; 2]]) {
-    let mut seen: HashMap<(&str, String), String> = HashMap::new();
-    let mut twins = Vec::new();
-    for (index, (rule, places)) in loaded.rules.iter().zip(places).enumerate() {
+fn refuse_twins(loaded: &mut Loaded, places: &[[Range<usize>; 2]], drafts: &mut Vec<Draft>) {
+    let mut twins = Twins::default();
+    let mut places = places.iter();
+    loaded.rules.retain(|rule| {
+        let places = places.next();
+        places.is_none_or(|places| !twins.is_twin(&rule.header, places))
+    });
+    drafts.retain(|draft| !twins.is_twin(draft.header(), &draft.places));
+    loaded.diagnostics.extend(twins.diagnostics);
+}
+
+/// The names and ids so far, with where they stand.
+#[derive(Default)]
+struct Twins {
+    seen: HashMap<(&'static str, String), String>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Twins {
+    fn is_twin(&mut self, header: &Header, places: &[Range<usize>; 2]) -> bool {
         // A rule without an id is known by its name, so the name comes first.
-        let keys = [("name", rule.name.clone()), ("id", rule.id.clone())];
-        let twin = keys
-            .iter()
-            .zip(places)
-            .find_map(|(key, place)| Some((key, place, seen.get(key)?)));
+        let keys = [("name", header.name.clone()), ("id", header.id.clone())];
+        let mut known = keys.iter().zip(places);
+        let twin = known.find_map(|(key, place)| Some((key, place, self.seen.get(key)?)));
         if let Some(((what, text), place, first)) = twin {
-            let mut sink = Sink::new(rule.source.clone());
+            let mut sink = Sink::new(header.source.clone());
             sink.error(
                 "twin_rules",
                 place.clone(),
@@ -296,16 +431,14 @@ fn refuse_twins(loaded: &mut Loaded, places: &[[Range<usize>; 2]]) {
             .help(format!(
                 "the other one is in {first}; give this one its own"
             ));
-            loaded.diagnostics.extend(sink.finish());
-            twins.push(index);
-            continue;
+            self.diagnostics.extend(sink.finish());
+            return true;
         }
         for (key, place) in keys.into_iter().zip(places) {
-            let (line, _) = rule.source.position(place.start);
-            seen.insert(key, format!("{}, line {line}", rule.source.name));
+            let (line, _) = header.source.position(place.start);
+            let place = format!("{}, line {line}", header.source.name);
+            self.seen.insert(key, place);
         }
-    }
-    for index in twins.into_iter().rev() {
-        loaded.rules.remove(index);
+        false
     }
 }

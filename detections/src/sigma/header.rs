@@ -4,11 +4,11 @@ use mitre::{TacticId, TagCheck, TechniqueId};
 
 use crate::diagnostic::{Sink, did_you_mean};
 
-use super::ast::Level;
+use super::ast::{Header, Level};
 use super::yaml::Node;
 
 /// The keys of the specification and what people write instead.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 24] = [
     "title",
     "id",
     "name",
@@ -22,6 +22,8 @@ const KEYS: [&str; 22] = [
     "taxonomy",
     "logsource",
     "detection",
+    "correlation",
+    "baseline",
     "fields",
     "falsepositives",
     "level",
@@ -33,7 +35,32 @@ const KEYS: [&str; 22] = [
     "custom",
 ];
 
-pub(super) fn check_keys(node: &Node, sink: &mut Sink) {
+/// Reads what stands above a rule's own part.
+pub(super) fn header(node: &Node, sink: &mut Sink) -> Header {
+    check_keys(node, sink);
+    let title = required_text(node, "title", sink).unwrap_or_default();
+    let name = name(node, sink);
+    let (tactics, techniques) = attack(node, sink);
+    Header {
+        id: id(node, &name, sink),
+        name,
+        title,
+        status: text(node, "status"),
+        description: text(node, "description").unwrap_or_default(),
+        references: texts(node, "references"),
+        author: text(node, "author"),
+        date: text(node, "date"),
+        modified: text(node, "modified"),
+        tags: texts(node, "tags"),
+        tactics,
+        techniques,
+        false_positives: texts(node, "falsepositives"),
+        level: level(node, sink),
+        source: sink.source().clone(),
+    }
+}
+
+fn check_keys(node: &Node, sink: &mut Sink) {
     for (key, _) in node.mapping().unwrap_or_default() {
         let word = key.text().unwrap_or_default();
         // Own keys are allowed by the specification; only a slip of the pen is worth a word.
@@ -75,7 +102,7 @@ pub(super) fn text(node: &Node, key: &str) -> Option<String> {
         .map(|text| text.trim().to_owned())
 }
 
-pub(super) fn texts(node: &Node, key: &str) -> Vec<String> {
+fn texts(node: &Node, key: &str) -> Vec<String> {
     let nodes = node.get(key).map(Node::one_or_many).unwrap_or_default();
     nodes
         .iter()
@@ -98,7 +125,7 @@ pub(super) fn name(node: &Node, sink: &Sink) -> String {
     })
 }
 
-pub(super) fn id(node: &Node, name: &str, sink: &mut Sink) -> String {
+fn id(node: &Node, name: &str, sink: &mut Sink) -> String {
     let Some(written) = node.get("id") else {
         return name.to_owned();
     };
@@ -110,7 +137,7 @@ pub(super) fn id(node: &Node, name: &str, sink: &mut Sink) -> String {
     id
 }
 
-pub(super) fn level(node: &Node, sink: &mut Sink) -> Level {
+fn level(node: &Node, sink: &mut Sink) -> Level {
     let Some(written) = node.get("level") else {
         return Level::default();
     };
@@ -131,7 +158,7 @@ pub(super) fn level(node: &Node, sink: &mut Sink) -> Level {
     })
 }
 
-pub(super) fn attack(node: &Node, sink: &mut Sink) -> (Vec<TacticId>, Vec<TechniqueId>) {
+fn attack(node: &Node, sink: &mut Sink) -> (Vec<TacticId>, Vec<TechniqueId>) {
     let (mut tactics, mut techniques) = (Vec::new(), Vec::new());
     for written in node.get("tags").map(Node::one_or_many).unwrap_or_default() {
         let tag = written.text().unwrap_or_default();

@@ -198,20 +198,6 @@ warning[unknown_tag]: `attack.t1609x` is no ATT&CK tag
   = help: did you mean `attack.t1609`?
 "#;
 
-    a_correlation_is_refused: r#"
-title: A rule
-correlation:
-  type: event_count
-----
-error[unsupported_document]: correlation documents are not supported yet
- --> rules/mine.yml:2:1
-  |
-2 | correlation:
-  | ^^^^^^^^^^^ needs a memory of earlier events
-  |
-  = help: take this document out; rules about single events work
-"#;
-
     a_baseline_is_refused: r#"
 title: A rule
 baseline:
@@ -221,9 +207,9 @@ error[unsupported_document]: baseline documents are not supported yet
  --> rules/mine.yml:2:1
   |
 2 | baseline:
-  | ^^^^^^^^ needs a memory of earlier events
+  | ^^^^^^^^ needs a memory of what is usual
   |
-  = help: take this document out; rules about single events work
+  = help: take this document out; rules about single events and correlations work
 "#;
 
     an_action_is_refused: r#"

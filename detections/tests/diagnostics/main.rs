@@ -14,6 +14,7 @@ macro_rules! shown {
 }
 
 mod condition;
+mod correlation;
 mod detection;
 mod document;
 
@@ -67,7 +68,11 @@ fn an_error_in_one_document_does_not_spoil_another() {
     let loaded = load_one(&format!("{HEAD}{faulty}---\nname: good\n{HEAD}{BODY}---\n"));
     let codes: Vec<_> = loaded.diagnostics.iter().map(|fault| fault.code).collect();
     assert_eq!(codes, ["duplicate_key"]);
-    let names: Vec<_> = loaded.rules.iter().map(|rule| rule.name.as_str()).collect();
+    let names: Vec<_> = loaded
+        .rules
+        .iter()
+        .map(|rule| rule.header.name.as_str())
+        .collect();
     assert_eq!(names, ["good"]);
 }
 

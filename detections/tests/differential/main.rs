@@ -48,7 +48,7 @@ proptest! {
             let event = batch.row(row).event().unwrap();
             for (index, rule) in rules.rules().iter().enumerate() {
                 let slow = reference::evaluate(rule, &event);
-                prop_assert_eq!(fast[row][index], slow, "{}\n{}\n{:?}", rule.source.text, text, event.origin());
+                prop_assert_eq!(fast[row][index], slow, "{}\n{}\n{:?}", rule.header.source.text, text, event.origin());
             }
         }
     }

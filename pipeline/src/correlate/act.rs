@@ -10,9 +10,12 @@ use serde::{Deserialize, Serialize};
 use crate::alert::ObjectRef;
 use crate::limits::{DISTINCT_MAX, OTHER_OBJECTS_MAX};
 
-use super::identity::{Identity, Stage, hash};
+use detections::hash::hash;
+
+use super::identity::{Identity, Stage};
 use super::owner;
 use super::stored::{stored_bytes, stored_origin};
+use super::stream::Joined;
 
 /// Accounts of the controllers that carry out what a workload's owner asked for. Exact names, each with the group that
 /// only its token has: a look-alike in another namespace is nobody's controller.
@@ -81,6 +84,8 @@ pub struct Finding {
     pub other_objects: Vec<ObjectRef>,
     /// Distinct objects.
     pub object_count: u64,
+    /// What makes several events one finding, if a correlation found it.
+    pub joined: Option<Arc<Joined>>,
 }
 
 /// What makes two requests one act. Ids use the cluster and the rule's id, never the input or the rule's version.
@@ -169,6 +174,7 @@ impl Act {
             last_us,
             other_objects,
             object_count: object_hashes.len() as u64,
+            joined: None,
         }
     }
 

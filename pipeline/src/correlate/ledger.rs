@@ -18,7 +18,9 @@ use crate::limits::CACHED_BYTES_MAX;
 use super::act::{Hit, Key, RuleTraits, Waiting, act_of};
 pub use super::family::{Change, Said};
 use super::family::{Entry, Family, Id, Pending};
-use super::identity::{Identity, Stage, hash};
+use detections::hash::hash;
+
+use super::identity::{Identity, Stage};
 
 /// Where acts lie between commits.
 pub trait Memory {

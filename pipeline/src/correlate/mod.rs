@@ -19,11 +19,12 @@ mod ledger;
 mod owner;
 pub mod severity;
 mod stored;
+pub mod stream;
 
 pub use act::{Exemplar, Finding, Hit, RuleTraits};
 pub use acts::Acts;
+pub(crate) use detections::hash::hash;
 pub use identity::Identity;
-pub(crate) use identity::hash;
 pub use ledger::{Change, Ledger, Memory, RequestSeen, Said};
 pub use owner::{object_of, root_of};
 pub(crate) use stored::{stored_bytes, stored_origin};

@@ -1,7 +1,7 @@
 //! The rubric: level = clamp(impact + outcome + actor, 0 … 4). The alert shows the sum.
 
 use detections::event::Event;
-use detections::sigma::ast::{Level, Rule};
+use detections::sigma::ast::{Header, Level};
 use detections::views::Root;
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::alert::Severity;
 
 /// Scores a finding. `automation` are names of accounts that the installation declares as its automation.
 #[must_use]
-pub fn score(rule: &Rule, event: &Event, automation: &[String]) -> Severity {
+pub fn score(rule: &Header, event: &Event, automation: &[String]) -> Severity {
     let mut severity = Severity {
         level: rule.level,
         impact: rule.level.points(),
@@ -32,7 +32,7 @@ fn score_outcome(event: &Event, severity: &mut Severity) {
     }
 }
 
-fn score_actor(rule: &Rule, event: &Event, automation: &[String], severity: &mut Severity) {
+fn score_actor(rule: &Header, event: &Event, automation: &[String], severity: &mut Severity) {
     let actor = event.view(Root::Actor);
     let name = actor.text("name").unwrap_or_default();
     let (points, reason) = if actor.text("kind") == Some("anonymous") {
@@ -87,7 +87,7 @@ fn grants_to_anonymous(event: &Event) -> bool {
     names.next().is_some()
 }
 
-fn bounded(sum: Level, rule: &Rule, event: &Event, reasons: &mut Vec<String>) -> Level {
+fn bounded(sum: Level, rule: &Header, event: &Event, reasons: &mut Vec<String>) -> Level {
     let outcome = event.view(Root::Outcome);
     if outcome.flag("dry_run") && sum > Level::Low {
         reasons.push("at most low: a dry run changes nothing".to_owned());

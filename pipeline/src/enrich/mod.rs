@@ -6,6 +6,7 @@ mod deed;
 mod details;
 mod evidence;
 mod identity;
+mod joined;
 
 use std::sync::Arc;
 
@@ -14,8 +15,11 @@ use detections::views::{Root, View};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::alert::{Alert, AllowedBy, Outcome, RawEvent, Request, Source};
+use crate::alert::{
+    Alert, AllowedBy, Detail, Evidence, ObjectRef, Outcome, RawEvent, Request, Source, Step,
+};
 use crate::catalog::Catalog;
+use crate::correlate::stream::Whole;
 use crate::correlate::{Finding, object_of, severity};
 use crate::hex::hex;
 use crate::redact;
@@ -37,10 +41,10 @@ impl Enricher<'_> {
     pub fn alert(&self, finding: Finding) -> Option<Alert> {
         let origin = finding.exemplar.origin.clone();
         let event = Event::parse(&finding.exemplar.raw, origin, self.settings.clone()).ok()?;
-        let rule = self.catalog.set.rules().get(finding.rule)?;
+        let header = self.catalog.header(finding.rule)?;
         let info = self.catalog.infos.get(finding.rule)?.clone();
         let object = object_of(&event);
-        let (evidence, unseen) = evidence::of(rule, &event);
+        let told = self.told(&finding, &event, &object)?;
         let others = finding
             .other_objects
             .iter()
@@ -48,7 +52,7 @@ impl Enricher<'_> {
             .cloned();
         Some(Alert {
             uid: hex(&finding.uid),
-            severity: severity::score(rule, &event, self.automation),
+            severity: severity::score(header, &event, self.automation),
             outcome: outcome(&event),
             cluster: event.origin().cluster.clone(),
             first_us: finding.first_us,
@@ -59,10 +63,11 @@ impl Enricher<'_> {
             effective: identity::effective(&event),
             source: source(&event),
             allowed_by: allowed_by(&event),
-            did: deed::phrase(&event, &object, finding.object_count),
-            details: details::of(&event),
-            evidence,
-            unseen,
+            did: told.did,
+            steps: told.steps,
+            details: told.details,
+            evidence: told.evidence,
+            unseen: told.unseen,
             silence: identity::silence(&event, &info.name),
             request: request(&event),
             raw: raw(&event, &finding),
@@ -77,6 +82,46 @@ impl Enricher<'_> {
             rule: info,
         })
     }
+}
+
+/// What happened, and why it is a finding.
+struct Telling {
+    did: String,
+    steps: Vec<Step>,
+    details: Vec<Detail>,
+    evidence: Vec<Evidence>,
+    unseen: Vec<String>,
+}
+
+impl Enricher<'_> {
+    fn told(&self, finding: &Finding, event: &Event, object: &ObjectRef) -> Option<Telling> {
+        let rules = self.catalog.set.rules();
+        if let Some(rule) = rules.get(finding.rule) {
+            let (evidence, unseen) = evidence::of(rule, event);
+            return Some(Telling {
+                did: deed::phrase(event, object, finding.object_count),
+                steps: Vec::new(),
+                details: details::of(event),
+                evidence,
+                unseen,
+            });
+        }
+        let correlations = self.catalog.correlations.all();
+        let correlation = correlations.get(finding.rule - rules.len())?;
+        let found = finding.joined.as_deref()?;
+        Some(Telling {
+            did: joined::phrase(correlation, found, finding),
+            steps: joined::steps(found),
+            details: Vec::new(),
+            evidence: joined::evidence(correlation, found, finding.count),
+            unseen: Vec::new(),
+        })
+    }
+}
+
+/// An event in one line, as one of several.
+pub(crate) fn brief(event: &Event) -> String {
+    deed::phrase(event, &object_of(event), 1)
 }
 
 pub(crate) fn owned(text: Option<&str>) -> Option<String> {
@@ -150,11 +195,16 @@ fn request(event: &Event) -> Request {
 fn raw(event: &Event, finding: &Finding) -> RawEvent {
     let exemplar = &finding.exemplar;
     let (text, cut) = redact::bounded_raw(&event.fields().to_document());
+    let whole = finding.joined.as_ref().and_then(|joined| joined.whole);
+    let Whole { size, sha256 } = whole.unwrap_or_else(|| Whole {
+        size: exemplar.raw.len() as u64,
+        sha256: Sha256::digest(&exemplar.raw).into(),
+    });
     RawEvent {
         text,
-        size: exemplar.raw.len() as u64,
-        sha256: hex(&Sha256::digest(&exemplar.raw)),
-        cut,
+        size,
+        sha256: hex(&sha256),
+        cut: cut || whole.is_some(),
         input: exemplar.input.clone(),
         offset: exemplar.offset,
         envelope: exemplar.origin.envelope,

@@ -273,12 +273,13 @@ impl Judging {
     /// Which shards an event goes to, each with the ids of its rules: all of one rule in one cluster is judged in one place.
     fn shards_of(&self, hits: &RowHits, catalog: &Catalog) -> BTreeMap<i32, Vec<String>> {
         let mut shards: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-        for rule in &hits.rules {
-            let Some(rule) = catalog.set.rules().get(*rule) else {
+        // What only feeds correlations says nothing by itself.
+        for rule in hits.rules.iter().filter(|rule| catalog.is_loud(**rule)) {
+            let Some(header) = catalog.header(*rule) else {
                 continue;
             };
-            let shard = shard_of(&hits.event.origin().cluster, &rule.id, self.shards);
-            shards.entry(shard).or_default().push(rule.id.clone());
+            let shard = shard_of(&hits.event.origin().cluster, &header.id, self.shards);
+            shards.entry(shard).or_default().push(header.id.clone());
         }
         shards
     }

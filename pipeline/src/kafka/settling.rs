@@ -409,6 +409,6 @@ fn publish(round: &Round<'_>, record: &Record, format: SinkFormat) -> Result<(),
 fn rule_index(catalog: &Catalog) -> HashMap<&str, usize> {
     let rules = catalog.set.rules().iter().enumerate();
     rules
-        .map(|(number, rule)| (rule.id.as_str(), number))
+        .map(|(number, rule)| (rule.header.id.as_str(), number))
         .collect()
 }

@@ -8,23 +8,24 @@ use std::time::{Duration, Instant};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::completeness::Scrapes;
+use crate::correlate::stream::{Streams, fed};
 use crate::correlate::{Hit, Ledger};
 use crate::decode::Item;
-use crate::enrich::Enricher;
+use crate::enrich::{Enricher, brief};
 use crate::judge::Judge;
 use crate::limits::{ACT_KEPT_US, COMMIT_BYTES_MAX};
 use crate::merge::Merger;
 use crate::source::tail::Checkpoint;
 use crate::spool::{Appender, Entry, Log, Reader, StoredBody};
-use crate::store::{Progress, Store, StoreError, Totals};
+use crate::store::{Progress, Step, Store, StoreError, Totals};
 
 use crate::telemetry::Stage;
 
 use super::bodies::decode;
-use super::held::{Held, left_out, letter, more_rejects};
+use super::held::{Held, HeldHit, left_out, letter, more_rejects};
 use super::records::record;
 use super::watching::{Watching, sender};
-use super::{Live, LiveOptions, Told};
+use super::{Correlating, Live, LiveOptions, Told};
 
 /// How long the log is looked at while nothing comes in, before anything else is.
 const IDLE_WAIT: Duration = Duration::from_millis(50);
@@ -89,6 +90,7 @@ pub struct Evaluator {
 struct Work<'c> {
     judge: Judge<'c>,
     ledger: Ledger,
+    streams: Streams,
     catalog: &'c Catalog,
 }
 
@@ -179,8 +181,11 @@ impl Evaluator {
         let mut work = Work {
             judge: Judge::new(&catalog.set, options, self.merger.fingerprints()),
             ledger: Ledger::new(options.window_us, catalog.traits()),
+            streams: self.restored(catalog).map_err(io::Error::other)?,
             catalog,
         };
+        // What was restored may have more to tell.
+        self.next_timer_us = earlier(self.next_timer_us, work.streams.due_us());
         loop {
             if self.live.is_stopping() {
                 self.commit(&mut work);
@@ -311,6 +316,21 @@ impl Evaluator {
         (timer && drained) || moved || held.position.0 - self.committed.position.0 >= POSITION_BYTES
     }
 
+    /// What correlations remembered as of the last commit, as far as these rules know of it.
+    fn restored(&self, catalog: &Catalog) -> Result<Streams, StoreError> {
+        let stored = self.store.correlations()?;
+        let (streams, left_out) = Streams::restore(&catalog.correlations, stored);
+        if !left_out.is_empty() {
+            let parts = left_out.len();
+            tracing::info!(
+                parts,
+                "forgetting what correlations remembered that are gone or changed"
+            );
+            self.store.forget_correlations(&left_out)?;
+        }
+        Ok(streams)
+    }
+
     /// Waits for more. If something waits for a time to pass, the log is told that it did.
     fn idle(&mut self) {
         let now_us = self.clock.now_us();
@@ -338,6 +358,10 @@ impl Evaluator {
                 Err(error) => {
                     work.ledger.roll_back();
                     self.watching.roll_back();
+                    match self.restored(work.catalog) {
+                        Ok(streams) => work.streams = streams,
+                        Err(error) => self.broken = Some(error.to_string()),
+                    }
                     tracing::error!(%error, "cannot commit; will try again");
                     self.told.failed_commits += 1;
                     self.told.fault = Some(error.to_string());
@@ -374,17 +398,7 @@ impl Evaluator {
         let mut step = self.store.begin()?;
         let now_us = self.held.now_us;
         for held in &self.held.hits {
-            for rule in &held.hits.rules {
-                let hit = Hit {
-                    rule: *rule,
-                    event: &held.hits.event,
-                    raw: &held.hits.raw,
-                    time: held.time,
-                    input: &held.input,
-                    offset: held.hits.offset,
-                };
-                work.ledger.add(&hit, held.now_us, &mut step)?;
-            }
+            take_in(held, work, &mut step)?;
         }
         let enricher = Enricher {
             catalog: work.catalog,
@@ -392,7 +406,10 @@ impl Evaluator {
             automation: &self.options.pipeline.automation,
         };
         let mut raised = Vec::new();
-        for change in work.ledger.settle(now_us, &mut step)? {
+        let mut changes = work.ledger.settle(now_us, &mut step)?;
+        let (plan, rules) = (&work.catalog.correlations, work.catalog.set.rules().len());
+        changes.extend(work.streams.settle(plan, rules, now_us, &mut step)?);
+        for change in changes {
             let uid = change.uid;
             let previous = step.finding(&uid)?;
             let forms = self.options.forms;
@@ -423,12 +440,14 @@ impl Evaluator {
         step.set_progress(&progress)?;
         // What is due already has been looked at; there may be more of it than one step takes.
         let next_timer_us = earlier(step.next_timer()?, self.watching.due_us());
+        let next_timer_us = earlier(next_timer_us, work.streams.due_us());
         step.commit()?;
         if tidy && !more_to_tidy {
             self.tidied_us = now_us;
         }
         self.next_timer_us = next_timer_us;
         self.note_commit(progress, raised, removed);
+        self.told.correlations = Arc::new(correlating(work));
         Ok(())
     }
 
@@ -497,6 +516,59 @@ impl Evaluator {
             });
         }
         Ok(())
+    }
+}
+
+/// Takes the matches of one event in.
+fn take_in(held: &HeldHit, work: &mut Work<'_>, step: &mut Step) -> Result<(), StoreError> {
+    let HeldHit {
+        hits,
+        time,
+        input,
+        now_us,
+    } = held;
+    for rule in hits
+        .rules
+        .iter()
+        .filter(|rule| work.catalog.is_loud(**rule))
+    {
+        let hit = Hit {
+            rule: *rule,
+            event: &hits.event,
+            raw: &hits.raw,
+            time: *time,
+            input,
+            offset: hits.offset,
+        };
+        work.ledger.add(&hit, *now_us, step)?;
+    }
+    let event = fed(
+        &work.catalog.correlations,
+        &hits.rules,
+        &hits.event,
+        (&hits.raw, *time),
+        (input, hits.offset),
+        brief,
+    );
+    if let Some(event) = event {
+        work.streams.add(event, *now_us);
+    }
+    Ok(())
+}
+
+/// What correlations hold, for whoever watches.
+fn correlating(work: &Work<'_>) -> Correlating {
+    let (groups, waiting) = work.streams.held();
+    let rules = work.catalog.correlations.all();
+    let lost = work.streams.lost().iter().filter_map(|(place, lost)| {
+        let name = rules.get(*place)?.header.name.clone();
+        Some((name, lost.given_up + lost.refused + lost.untracked))
+    });
+    Correlating {
+        groups,
+        waiting,
+        counts: work.streams.counts(),
+        lost: lost.collect(),
     }
 }
 

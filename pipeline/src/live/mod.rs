@@ -33,6 +33,7 @@ use tokio::sync::watch;
 
 use crate::catalog::Catalog;
 use crate::completeness::{self, Sender, Standing};
+use crate::correlate::stream::StreamCounts;
 use crate::run::Options;
 use crate::store::{Progress, Totals};
 use crate::telemetry::Latencies;
@@ -106,8 +107,23 @@ pub struct Told {
     pub ended: bool,
     /// Dead letters that were removed to keep within their bound.
     pub letters_removed: u64,
+    /// What correlations hold, and could not take.
+    pub correlations: Arc<Correlating>,
     /// How each sender stands.
     pub senders: Arc<Vec<(Sender, Standing)>>,
+}
+
+/// What correlations hold, and what they could not take since their rules were loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Correlating {
+    /// Groups with open windows or findings that may go on.
+    pub groups: usize,
+    /// Events that wait for the watermark.
+    pub waiting: usize,
+    /// Events that could not be put in order.
+    pub counts: StreamCounts,
+    /// By rule, what was given up or refused for want of room.
+    pub lost: std::collections::BTreeMap<String, u64>,
 }
 
 impl Live {

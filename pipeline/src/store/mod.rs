@@ -8,6 +8,7 @@
 //! findings themselves stay for as long as they are kept.
 
 mod backend;
+mod correlations;
 mod deadletters;
 mod findings;
 mod memory;

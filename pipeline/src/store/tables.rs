@@ -40,6 +40,10 @@ pub(super) const CURSORS: TableDefinition<'_, &str, &[u8]> = TableDefinition::ne
 pub(super) const DEAD_LETTERS: TableDefinition<'_, u64, &[u8]> =
     TableDefinition::new("dead_letters");
 
+/// What correlations remember: kind and key → content.
+pub(super) const CORRELATIONS: TableDefinition<'_, &[u8], &[u8]> =
+    TableDefinition::new("correlations");
+
 /// Makes the tables, so that readers find them.
 pub(super) fn create_all(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(META)?;
@@ -52,5 +56,6 @@ pub(super) fn create_all(transaction: &WriteTransaction) -> Result<(), StoreErro
     transaction.open_table(OUTBOX)?;
     transaction.open_table(CURSORS)?;
     transaction.open_table(DEAD_LETTERS)?;
+    transaction.open_table(CORRELATIONS)?;
     Ok(())
 }

@@ -135,6 +135,32 @@ impl Snapshot {
         gauge(&mut time, &[("of", "events")], newest)
     }
 
+    fn correlations(&self, page: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let now = self.told.borrow().correlations.clone();
+        let help = "What correlations hold: groups, and events that wait for the watermark";
+        let mut held = page.encode_descriptor("correlation_held", help, None, MetricType::Gauge)?;
+        gauge(&mut held, &[("of", "groups")], now.groups as f64)?;
+        gauge(&mut held, &[("of", "waiting")], now.waiting as f64)?;
+        let help = "Events that no correlation could take since the rules were loaded, by reason";
+        let mut missed =
+            page.encode_descriptor("correlation_missed", help, None, MetricType::Counter)?;
+        let counts = now.counts;
+        for (reason, count) in [
+            ("late", counts.late),
+            ("ahead", counts.ahead),
+            ("crowded", counts.crowded),
+        ] {
+            counter(&mut missed, &[("reason", reason)], count)?;
+        }
+        let help = "Groups that were given up for want of room since the rules were loaded";
+        let mut lost =
+            page.encode_descriptor("correlation_given_up", help, None, MetricType::Counter)?;
+        for (rule, count) in &now.lost {
+            counter(&mut lost, &[("rule", rule)], *count)?;
+        }
+        Ok(())
+    }
+
     /// With state in Kafka: what waits, what is held, what was lost.
     fn kafka(page: &mut DescriptorEncoder<'_>, intake: &KafkaIntake, lag: &Lag) -> fmt::Result {
         let behind = lag.get();
@@ -277,6 +303,7 @@ impl Collector for Snapshot {
                 Self::log(&mut page, log)?;
                 self.sinks(&mut page, store)?;
                 senders::encode(&mut page, &self.told.borrow().senders, scrapes)?;
+                self.correlations(&mut page)?;
             }
             Backing::Kafka { intake, lag } => Self::kafka(&mut page, intake, lag)?,
         }

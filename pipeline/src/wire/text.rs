@@ -70,6 +70,9 @@ pub fn render(alert: &Alert, style: &Style) -> String {
     );
     page.labelled("from", &words::origin(&alert.source));
     page.labelled("did", &words::deed(alert));
+    for (index, step) in alert.steps.iter().enumerate() {
+        page.labelled(if index == 0 { "steps" } else { "" }, &words::step(step));
+    }
     page.labelled("answer", &words::answer(&alert.outcome));
     page.labelled("power", &words::power(alert));
     page.labelled("score", &score(alert));
@@ -179,8 +182,10 @@ fn matched(alert: &Alert, style: &Style, page: &mut Page<'_>) {
         (false, true) => telling().take(MATCHED_MAX).collect(),
         (false, false) => Vec::new(),
     };
+    // What several events must come to is not told by the field.
+    let with_rule = style.verbose || !alert.steps.is_empty();
     for evidence in shown {
-        page.labelled("matched", &words::matched(evidence, style.verbose));
+        page.labelled("matched", &words::matched(evidence, with_rule));
     }
 }
 

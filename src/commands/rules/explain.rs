@@ -7,7 +7,7 @@ use anyhow::bail;
 use detections::bundled;
 use detections::event::{Event, Settings};
 use detections::reference::{self, Explanation, Seen, Step};
-use detections::sigma::ast::Rule;
+use detections::sigma::ast::{Header, Rule};
 use detections::truth::Truth;
 use pipeline::decode::{Decoder, Item};
 use pipeline::rules::LoadedRules;
@@ -16,14 +16,26 @@ use pipeline::wire::text::safe;
 
 use crate::exit::Exit;
 
+use super::Found;
+
+mod correlation;
+
 pub(crate) fn run(rules: &LoadedRules, name: &str, event: Option<&str>) -> anyhow::Result<Exit> {
-    let rule = super::find(&rules.loaded.rules, name)?;
+    let found = super::find(&rules.loaded, name)?;
     let mut out = std::io::stdout().lock();
     let Some(event) = event else {
-        show_page(rule, &mut out)?;
+        show_page(found.header(), &mut out)?;
         return Ok(Exit::Success);
     };
     let events = read_events(event)?;
+    let rule = match found {
+        Found::Rule(rule) => rule,
+        Found::Correlation(correlation) => {
+            let loaded = rules.loaded.only(&correlation.header.name);
+            correlation::show(&loaded, &events, &mut out)?;
+            return Ok(Exit::Success);
+        }
+    };
     for (number, event) in (1..).zip(&events) {
         if events.len() > 1 {
             let verb = event.text(&["verb"]).unwrap_or("?");
@@ -35,7 +47,7 @@ pub(crate) fn run(rules: &LoadedRules, name: &str, event: Option<&str>) -> anyho
     Ok(Exit::Success)
 }
 
-fn show_page(rule: &Rule, out: &mut impl Write) -> std::io::Result<()> {
+fn show_page(rule: &Header, out: &mut impl Write) -> std::io::Result<()> {
     match bundled::page(&rule.name).filter(|page| !page.is_empty()) {
         Some(page) => writeln!(
             out,
@@ -81,7 +93,11 @@ fn show(rule: &Rule, explanation: &Explanation, out: &mut impl Write) -> std::io
         Truth::False => "does not match",
         Truth::Unknown => "cannot tell: the event does not show what the rule asks for",
     };
-    writeln!(out, "{} ({}): {verdict}", rule.title, rule.name)?;
+    writeln!(
+        out,
+        "{} ({}): {verdict}",
+        rule.header.title, rule.header.name
+    )?;
     let filters = explanation.selections.len() - rule.detection.selections.len();
     for (index, selection) in explanation.selections.iter().enumerate() {
         let filter = if index >= explanation.selections.len() - filters {

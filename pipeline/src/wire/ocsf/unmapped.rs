@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::alert::{Alert, Identity, ObjectRef};
+use crate::alert::{Alert, Identity, ObjectRef, Step};
 use crate::wire::confidence;
 
 /// The content of `unmapped.tidewatch`. Members that say nothing are dropped by the caller.
@@ -10,6 +10,7 @@ pub(super) fn tidewatch(alert: &Alert) -> Value {
     let confidence = confidence(alert);
     json!({
         "did": alert.did,
+        "steps": steps(alert),
         "why": alert.rule.why,
         "silence": alert.silence,
         "false_positives": alert.rule.false_positives,
@@ -31,6 +32,15 @@ pub(super) fn tidewatch(alert: &Alert) -> Value {
         "request": { "stage": alert.request.stage, "level": alert.request.level },
         "event": event(alert),
     })
+}
+
+/// What happened one after the other.
+fn steps(alert: &Alert) -> Vec<Value> {
+    let step = |step: &Step| {
+        let time_ms = step.time_us.div_euclid(1000);
+        json!({ "time": time_ms, "did": step.did, "count": step.count })
+    };
+    alert.steps.iter().map(step).collect()
 }
 
 fn severity(alert: &Alert) -> Value {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mitre::catalog;
 
 use super::page::shortened;
-use crate::alert::{Alert, Evidence, Identity, Outcome, RuleInfo, Source};
+use crate::alert::{Alert, Evidence, Identity, Outcome, RuleInfo, Source, Step};
 use crate::wire::ocsf::grant;
 
 /// Groups that follow from the kind of account and tell nothing more.
@@ -214,6 +214,18 @@ pub(super) fn facts(alert: &Alert) -> String {
         })
         .collect();
     facts.join(" · ")
+}
+
+/// `22:41:51Z  ran sh in web/fe`, with how often.
+pub(super) fn step(step: &Step) -> String {
+    let time = time(step.time_us, false).unwrap_or_default();
+    let did = shortened(&step.did, QUOTED_CHARS_MAX);
+    let times = if step.count > 1 {
+        format!("  ×{}", step.count)
+    } else {
+        String::new()
+    };
+    format!("{time}  {did}{times}")
 }
 
 pub(super) fn matched(evidence: &Evidence, with_rule: bool) -> String {

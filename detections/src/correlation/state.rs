@@ -1,0 +1,563 @@
+//! The groups of all correlations: windows that are open, and what they found.
+//!
+//! Groups lie in 64 fixed shards by their id, so that what is kept and what is given up does not depend on how many processes there
+//! are. Each cluster has a clock of its own: its last event that was fed.
+//!
+//! Memory is bounded. A shard that is full gives up the oldest group of one event, first of all of the rule that has most of them;
+//! a group with two events or more is never given up for a new one: who comes with ever new keys cannot push out an attack that
+//! takes its time. What was given up or refused is counted by rule.
+
+mod episode;
+mod room;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sigma::ast::{Correlation, Input, Kind};
+
+pub use self::episode::{Episode, Step, Told};
+pub use self::room::Lost;
+
+use self::room::Room;
+use super::feed::{Feed, GroupId, Values};
+use super::moment::Moment;
+use super::plan::Correlations;
+use super::window::{Reached, Window};
+
+/// Shards of the groups.
+pub const SHARDS: u8 = 64;
+
+/// Steps that a group remembers to tell of: enough to see what it is about.
+const RECENT_MAX: usize = 5;
+
+/// How long a request that began is remembered, microseconds: a watch is closed within the hour, a shell may stay open for a day.
+const STARTED_KEPT_US: i64 = 24 * 3_600_000_000;
+
+/// Requests that go on, by shard. Beyond it the oldest are forgotten, and may count twice; that is counted.
+const STARTED_MAX: usize = 4096;
+
+/// An event on its way to its groups. `W` is what is kept of the event that completes a window.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fed<W> {
+    /// Its place in the stream.
+    pub at: Moment,
+    /// The cluster.
+    pub cluster: Arc<str>,
+    /// The request has begun and goes on; its end will come, too, and does not count again.
+    pub goes_on: bool,
+    /// What it is to correlations, in order.
+    pub feeds: Vec<Feed>,
+    /// The event in one line.
+    pub brief: Box<str>,
+    /// What is kept of it.
+    pub witness: W,
+}
+
+/// The events of one correlation that belong together.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Group<W> {
+    /// The correlation's index, which differs from run to run.
+    #[serde(skip)]
+    pub correlation: usize,
+    /// The cluster.
+    pub cluster: Arc<str>,
+    /// What tells it apart.
+    pub values: Values,
+    window: Window,
+    recent: Vec<Step>,
+    /// The last event, where only the end of a window decides.
+    last: Option<Box<Fed<W>>>,
+    /// What was found, as long as it may go on.
+    pub episode: Option<Box<Episode<W>>>,
+    /// When it is looked at next; so it stands among the timers.
+    due_us: i64,
+}
+
+/// An episode that is over, and where it belongs.
+#[derive(Clone, Debug)]
+pub struct Ended<W> {
+    /// The correlation's index.
+    pub correlation: usize,
+    /// The cluster.
+    pub cluster: Arc<str>,
+    /// What tells the group apart.
+    pub values: Values,
+    /// The episode.
+    pub episode: Episode<W>,
+}
+
+/// When which group is to be looked at. Of one moment, those come first that feed others.
+type Timer = (i64, usize, GroupId);
+
+/// Everything that correlations remember.
+#[derive(Debug)]
+pub struct State<W> {
+    shards: Vec<Shard<W>>,
+    /// By cluster, when which group is to be looked at.
+    timers: HashMap<Arc<str>, BTreeSet<Timer>>,
+    lost: BTreeMap<usize, Lost>,
+    /// Groups that changed since they were last stored.
+    dirty: HashSet<GroupId>,
+    dirty_started: HashSet<[u8; 16]>,
+    /// Groups whose episodes changed since they were last looked at.
+    found: BTreeSet<GroupId>,
+    ended: Vec<Ended<W>>,
+}
+
+#[derive(Debug)]
+struct Shard<W> {
+    groups: HashMap<GroupId, Group<W>>,
+    room: Room,
+    /// Requests that go on, with the time when they began.
+    started: HashMap<[u8; 16], i64>,
+    started_order: BTreeSet<(i64, [u8; 16])>,
+}
+
+impl<W> Default for State<W> {
+    fn default() -> Self {
+        let shard = |_| Shard {
+            groups: HashMap::new(),
+            room: Room::default(),
+            started: HashMap::new(),
+            started_order: BTreeSet::new(),
+        };
+        Self {
+            shards: (0..SHARDS).map(shard).collect(),
+            timers: HashMap::new(),
+            lost: BTreeMap::new(),
+            dirty: HashSet::new(),
+            dirty_started: HashSet::new(),
+            found: BTreeSet::new(),
+            ended: Vec::new(),
+        }
+    }
+}
+
+/// The shard of an id.
+#[must_use]
+pub fn shard_of(id: &GroupId) -> u8 {
+    id[0] % SHARDS
+}
+
+impl<W: Clone> State<W> {
+    /// Takes an event in; per cluster, events must come in order. What was reached with it, by correlation.
+    pub fn feed(&mut self, plan: &Correlations, fed: &Fed<W>) -> Vec<(usize, Reached)> {
+        self.advance(plan, &fed.cluster, fed.at.time_us);
+        let mut reached = Vec::new();
+        for feed in &fed.feeds {
+            let Some(spec) = plan.all().get(feed.correlation) else {
+                continue;
+            };
+            let is_due = match spec.inputs.get(feed.input) {
+                Some(Input::Rule(_)) => !self.was_counted(plan, feed, fed),
+                Some(Input::Correlation(name)) => reached
+                    .iter()
+                    .any(|(inner, _): &(usize, _)| plan.all()[*inner].header.name == *name),
+                None => false,
+            };
+            if is_due {
+                let now = self.feed_one(plan, spec, feed, fed);
+                reached.extend(now.map(|now| (feed.correlation, now)));
+            }
+        }
+        reached
+    }
+
+    /// Lets a cluster's time pass: windows end, and what is over is forgotten.
+    pub fn advance(&mut self, plan: &Correlations, cluster: &Arc<str>, to_us: i64) {
+        while let Some((due_us, id)) = self.next_due(cluster, to_us) {
+            self.look(plan, &id, due_us);
+        }
+    }
+
+    /// Whether the request was counted when it began. Remembers one that begins.
+    fn was_counted(&mut self, plan: &Correlations, feed: &Feed, fed: &Fed<W>) -> bool {
+        let id = plan.group_id(feed, &fed.cluster);
+        let key = started_key(&id, feed.input, &fed.at.identity);
+        self.forget_started(shard_of(&id), fed.at.time_us - STARTED_KEPT_US);
+        let shard = &mut self.shards[usize::from(shard_of(&id))];
+        if !fed.goes_on {
+            let Some(began_us) = shard.started.remove(&key) else {
+                return false;
+            };
+            shard.started_order.remove(&(began_us, key));
+            self.dirty_started.insert(key);
+            return true;
+        }
+        if shard.started.contains_key(&key) {
+            return true;
+        }
+        shard.started.insert(key, fed.at.time_us);
+        shard.started_order.insert((fed.at.time_us, key));
+        self.dirty_started.insert(key);
+        if shard.started.len() > STARTED_MAX
+            && let Some((_, oldest)) = shard.started_order.pop_first()
+        {
+            shard.started.remove(&oldest);
+            self.dirty_started.insert(oldest);
+            self.lost.entry(feed.correlation).or_default().untracked += 1;
+        }
+        false
+    }
+
+    fn forget_started(&mut self, shard: u8, before_us: i64) {
+        let shard = &mut self.shards[usize::from(shard)];
+        while let Some((began_us, key)) = shard.started_order.first().copied() {
+            if began_us >= before_us {
+                break;
+            }
+            shard.started_order.pop_first();
+            shard.started.remove(&key);
+            self.dirty_started.insert(key);
+        }
+    }
+
+    /// What the group's window holds, if that is what the correlation looks for.
+    fn feed_one(
+        &mut self,
+        plan: &Correlations,
+        spec: &Correlation,
+        feed: &Feed,
+        fed: &Fed<W>,
+    ) -> Option<Reached> {
+        let id = plan.group_id(feed, &fed.cluster);
+        if !self.make_room(&id, feed.correlation) {
+            return None;
+        }
+        let shard = &mut self.shards[usize::from(shard_of(&id))];
+        let group = shard.groups.entry(id).or_insert_with(|| Group {
+            correlation: feed.correlation,
+            cluster: fed.cluster.clone(),
+            values: feed.values.clone(),
+            window: Window::new(spec),
+            recent: Vec::new(),
+            last: None,
+            episode: None,
+            due_us: i64::MAX,
+        });
+        group.note(spec, feed.input, fed);
+        let reached = group
+            .window
+            .feed(spec, fed.at, feed.input, feed.value().as_ref());
+        let is_single = group.window.progress() < 2 && group.episode.is_none();
+        shard
+            .room
+            .note(feed.correlation, (fed.at.time_us, id), is_single);
+        self.set_timer(spec, &id);
+        self.dirty.insert(id);
+        let reached = reached?;
+        if !spec.silent {
+            self.join(spec, &id, &reached, fed);
+        }
+        Some(reached)
+    }
+
+    /// Adds what a window found to the group's episode.
+    fn join(&mut self, spec: &Correlation, id: &GroupId, reached: &Reached, fed: &Fed<W>) {
+        let shard = &mut self.shards[usize::from(shard_of(id))];
+        let Some(group) = shard.groups.get_mut(id) else {
+            return;
+        };
+        let steps = group.steps(spec, reached.first_us);
+        let values = group.window.values();
+        let is_over = |episode: &Episode<W>| episode.is_over(spec, fed.at.time_us);
+        let before = group.episode.take_if(|episode| is_over(episode));
+        match &mut group.episode {
+            Some(episode) => episode.go_on(reached, fed, &steps, &values),
+            None => group.episode = Some(Box::new(Episode::new(reached, fed, steps, &values))),
+        }
+        if let Some(before) = before {
+            self.ended.push(Ended {
+                correlation: group.correlation,
+                cluster: group.cluster.clone(),
+                values: group.values.clone(),
+                episode: *before,
+            });
+        }
+        self.set_timer(spec, id);
+        self.dirty.insert(*id);
+        self.found.insert(*id);
+    }
+
+    /// Looks at a group whose time has come: its window ends, or all of it is over.
+    fn look(&mut self, plan: &Correlations, id: &GroupId, now_us: i64) {
+        let shard = &mut self.shards[usize::from(shard_of(id))];
+        let Some(group) = shard.groups.get_mut(id) else {
+            return;
+        };
+        let Some(spec) = plan.all().get(group.correlation) else {
+            self.remove(id);
+            return;
+        };
+        if group.window.due_us(spec).is_some_and(|due| due <= now_us) {
+            let correlation = group.correlation;
+            let reached = group.window.end(spec);
+            let last = group.last.take();
+            self.dirty.insert(*id);
+            if let (Some(reached), Some(mut last)) = (reached, last) {
+                if !spec.silent {
+                    self.join(spec, id, &reached, &last);
+                }
+                // To those outside it happens with the end of the window: they may be further than its last event.
+                last.at.time_us = now_us - 1;
+                self.feed_outer(plan, correlation, &last);
+            }
+        }
+        let is_over = self
+            .group(id)
+            .is_some_and(|group| group.expires_us(spec) <= now_us);
+        if is_over {
+            self.remove(id);
+        } else {
+            self.set_timer(spec, id);
+        }
+    }
+
+    /// Feeds those that wait for a correlation whose window has ended.
+    fn feed_outer(&mut self, plan: &Correlations, inner: usize, last: &Fed<W>) {
+        for feed in &last.feeds {
+            let Some(spec) = plan.all().get(feed.correlation) else {
+                continue;
+            };
+            if plan.outer(inner).contains(&(feed.correlation, feed.input))
+                && self.feed_one(plan, spec, feed, last).is_some()
+            {
+                self.feed_outer(plan, feed.correlation, last);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &GroupId) {
+        let shard = &mut self.shards[usize::from(shard_of(id))];
+        let Some(group) = shard.groups.remove(id) else {
+            return;
+        };
+        shard.room.forget(group.correlation, id);
+        if let Some(timers) = self.timers.get_mut(&group.cluster) {
+            timers.remove(&(group.due_us, group.correlation, *id));
+            if timers.is_empty() {
+                self.timers.remove(&group.cluster);
+            }
+        }
+        self.dirty.insert(*id);
+        self.found.remove(id);
+        if let Some(episode) = group.episode {
+            self.ended.push(Ended {
+                correlation: group.correlation,
+                cluster: group.cluster,
+                values: group.values,
+                episode: *episode,
+            });
+        }
+    }
+
+    /// False if there is no room for a group that is new.
+    fn make_room(&mut self, id: &GroupId, correlation: usize) -> bool {
+        let shard = &self.shards[usize::from(shard_of(id))];
+        if shard.groups.contains_key(id) || shard.room.has_place(correlation) {
+            return true;
+        }
+        let Some((of, least)) = shard.room.least(correlation) else {
+            self.lost.entry(correlation).or_default().refused += 1;
+            return false;
+        };
+        self.remove(&least);
+        self.lost.entry(of).or_default().given_up += 1;
+        true
+    }
+
+    /// The next group of a cluster whose time has come, with that time.
+    fn next_due(&mut self, cluster: &Arc<str>, to_us: i64) -> Option<(i64, GroupId)> {
+        let timers = self.timers.get_mut(cluster)?;
+        let (due_us, _, id) = *timers.first()?;
+        if due_us > to_us {
+            return None;
+        }
+        timers.pop_first();
+        let shard = &mut self.shards[usize::from(shard_of(&id))];
+        if let Some(group) = shard.groups.get_mut(&id) {
+            group.due_us = i64::MAX;
+        }
+        Some((due_us, id))
+    }
+
+    /// Sets when a group is looked at next. A timer that is too early stays: looking moves it.
+    fn set_timer(&mut self, spec: &Correlation, id: &GroupId) {
+        let shard = &mut self.shards[usize::from(shard_of(id))];
+        let Some(group) = shard.groups.get_mut(id) else {
+            return;
+        };
+        let expires_us = group.expires_us(spec);
+        let ends_us = group.window.due_us(spec);
+        let due_us = ends_us.map_or(expires_us, |ends_us| ends_us.min(expires_us));
+        if group.due_us <= due_us {
+            return;
+        }
+        let timers = self.timers.entry(group.cluster.clone()).or_default();
+        timers.remove(&(group.due_us, group.correlation, *id));
+        timers.insert((due_us, group.correlation, *id));
+        group.due_us = due_us;
+    }
+}
+
+/// What storing and telling need.
+impl<W> State<W> {
+    /// How many groups there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.groups.len()).sum()
+    }
+
+    /// Whether nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether some group waits for time to pass.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        !self.timers.is_empty()
+    }
+
+    /// By correlation, what was given up for want of room, since this was made.
+    #[must_use]
+    pub fn lost(&self) -> &BTreeMap<usize, Lost> {
+        &self.lost
+    }
+
+    /// A group.
+    #[must_use]
+    pub fn group(&self, id: &GroupId) -> Option<&Group<W>> {
+        self.shards[usize::from(shard_of(id))].groups.get(id)
+    }
+
+    /// Changes what was told of a group's episode.
+    pub fn tell(&mut self, id: &GroupId, told: Told) {
+        let shard = &mut self.shards[usize::from(shard_of(id))];
+        let group = shard.groups.get_mut(id);
+        if let Some(episode) = group.and_then(|group| group.episode.as_mut()) {
+            episode.told = Some(told);
+            self.dirty.insert(*id);
+        }
+    }
+
+    /// Groups whose episodes changed since the last time, in order.
+    pub fn take_found(&mut self) -> BTreeSet<GroupId> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Episodes that are over since the last time.
+    pub fn take_ended(&mut self) -> Vec<Ended<W>> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Groups that changed since the last time; what is gone has no [`State::group`].
+    pub fn take_dirty(&mut self) -> HashSet<GroupId> {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Requests that began or ended since the last time, with the time when they began.
+    pub fn take_dirty_started(&mut self) -> Vec<([u8; 16], Option<i64>)> {
+        let keys = std::mem::take(&mut self.dirty_started);
+        let began = |key: &[u8; 16]| {
+            let shard = &self.shards[usize::from(shard_of(key))];
+            shard.started.get(key).copied()
+        };
+        keys.into_iter().map(|key| (key, began(&key))).collect()
+    }
+
+    /// Puts a group back that was stored.
+    pub fn restore(&mut self, id: GroupId, group: Group<W>) {
+        let shard = &mut self.shards[usize::from(shard_of(&id))];
+        let is_single = group.window.progress() < 2 && group.episode.is_none();
+        let last_us = group
+            .recent
+            .last()
+            .map_or(group.due_us, |step| step.time_us);
+        shard.room.note(group.correlation, (last_us, id), is_single);
+        let timers = self.timers.entry(group.cluster.clone()).or_default();
+        timers.insert((group.due_us, group.correlation, id));
+        if group.episode.is_some() {
+            self.found.insert(id);
+        }
+        shard.groups.insert(id, group);
+    }
+
+    /// Puts back that a request began.
+    pub fn restore_started(&mut self, key: [u8; 16], began_us: i64) {
+        let shard = &mut self.shards[usize::from(shard_of(&key))];
+        shard.started.insert(key, began_us);
+        shard.started_order.insert((began_us, key));
+    }
+
+    /// Ends everything, as at the end of all input: windows that wait for their end are decided.
+    pub fn finish(&mut self, plan: &Correlations) -> Vec<Ended<W>>
+    where
+        W: Clone,
+    {
+        let clusters: BTreeSet<Arc<str>> = self.timers.keys().cloned().collect();
+        for cluster in clusters {
+            self.advance(plan, &cluster, i64::MAX);
+        }
+        self.take_ended()
+    }
+}
+
+impl<W: Clone> Group<W> {
+    /// Remembers an event to tell of.
+    fn note(&mut self, spec: &Correlation, input: usize, fed: &Fed<W>) {
+        let step = Step {
+            time_us: fed.at.time_us,
+            input,
+            text: fed.brief.clone(),
+        };
+        if matches!(spec.kind, Kind::Temporal | Kind::TemporalOrdered) {
+            // The newest of each input: many of one must not hide the others.
+            self.recent.retain(|known| known.input != input);
+        } else if self.recent.len() >= RECENT_MAX {
+            self.recent.remove(0);
+        }
+        self.recent.push(step);
+        if spec.bounds.wait_for_end() {
+            self.last = Some(Box::new(fed.clone()));
+        }
+    }
+}
+
+impl<W> Group<W> {
+    /// What happened since a time, as far as it is remembered.
+    fn steps(&self, spec: &Correlation, since_us: i64) -> Vec<Step> {
+        let is_ended = spec.bounds.wait_for_end();
+        let steps = self.recent.iter();
+        steps
+            .filter(|step| is_ended || step.time_us >= since_us)
+            .cloned()
+            .collect()
+    }
+
+    /// When all of it is over, if nothing more comes.
+    fn expires_us(&self, spec: &Correlation) -> i64 {
+        let window_us = self.window.expires_us(spec);
+        let episode = self.episode.as_ref();
+        episode.map_or(window_us, |episode| episode.expires_us(spec).max(window_us))
+    }
+}
+
+/// Names a request that goes on, for one input of a group.
+fn started_key(id: &GroupId, input: usize, identity: &[u8; 16]) -> [u8; 16] {
+    let mut key = [0; 16];
+    for (place, byte) in key.iter_mut().enumerate() {
+        *byte = id[place] ^ identity[place];
+    }
+    // The first byte stays the group's, so that the shard can be told.
+    key[0] = id[0];
+    let [low, high, ..] = input.to_le_bytes();
+    key[1] = key[1].wrapping_add(low);
+    key[2] = key[2].wrapping_add(high);
+    key
+}

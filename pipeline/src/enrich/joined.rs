@@ -1,0 +1,159 @@
+//! What a correlation found, in words.
+
+use detections::sigma::ast::{Correlation, Kind};
+
+use crate::alert::{Evidence, Step};
+use crate::correlate::Finding;
+use crate::correlate::stream::Joined;
+use crate::redact;
+
+/// Steps that are named in one line.
+const STEPS_SHOWN: usize = 4;
+
+/// Values that are named in one line.
+const VALUES_SHOWN: usize = 6;
+
+/// The phrase: `5 different kinds of resources in 12 s, by 14 requests: configmaps, nodes, pods, …`.
+pub(super) fn phrase(correlation: &Correlation, found: &Joined, finding: &Finding) -> String {
+    let span = match (finding.first_us, finding.last_us) {
+        (Some(first_us), Some(last_us)) => format!(" in {}", duration(last_us - first_us)),
+        _ => String::new(),
+    };
+    let count = finding.count;
+    let about = if found.exact { "" } else { "about " };
+    let value = number(found.value);
+    match &correlation.kind {
+        Kind::EventCount => {
+            let steps = steps(found);
+            match steps.as_slice() {
+                [only] => format!("{count} times{span}: {}", only.did),
+                _ => format!("{count} requests{span}"),
+            }
+        }
+        Kind::ValueCount(field) => {
+            let (what, values) = (plural(&field.name), shown(&found.counted));
+            format!("{about}{value} different {what}{span}, by {count} requests: {values}")
+        }
+        Kind::Temporal | Kind::TemporalOrdered => {
+            let steps = steps(found);
+            let last = steps.len().saturating_sub(STEPS_SHOWN);
+            let shown: Vec<_> = steps[last..].iter().map(|step| step.did.as_str()).collect();
+            format!("{}{span}", shown.join(", then "))
+        }
+        Kind::ValueSum(field) => {
+            format!(
+                "{about}{value} of {} in sum{span}, by {count} requests",
+                field.name
+            )
+        }
+        Kind::ValueAvg(field) => {
+            format!(
+                "{about}{value} of {} on average{span}, over {count} requests",
+                field.name
+            )
+        }
+        Kind::ValuePercentile(field, percent) => {
+            let name = &field.name;
+            format!("{about}{value} of {name} at percentile {percent}{span}, over {count} requests")
+        }
+    }
+}
+
+/// What the values of a field are, in words where there are some.
+fn plural(field: &str) -> &str {
+    match field {
+        "actor.canonical" | "actor.name" | "user.username" => "actors",
+        "objectRef.name" => "objects",
+        "objectRef.namespace" => "namespaces",
+        "objectRef.resource" => "kinds of resources",
+        "requestURI" => "paths",
+        "source.client" | "sourceIPs" => "addresses",
+        "userAgent" => "clients",
+        other => other,
+    }
+}
+
+/// What happened, step by step; the same several times in a row is one step.
+pub(super) fn steps(found: &Joined) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for step in &found.steps {
+        let did = redact::text(&step.text).into_owned();
+        match steps.last_mut().filter(|last| last.did == did) {
+            Some(last) => last.count += 1,
+            None => steps.push(Step {
+                time_us: step.time_us,
+                did,
+                count: 1,
+            }),
+        }
+    }
+    steps
+}
+
+/// The condition, and what was compared with it.
+pub(super) fn evidence(correlation: &Correlation, found: &Joined, count: u64) -> Vec<Evidence> {
+    let source = &correlation.header.source;
+    let section = source.text.find("correlation:").unwrap_or(0);
+    let (line, _) = source.position(section);
+    let within = duration(correlation.timespan_us);
+    let what = match correlation.kind.field() {
+        Some(field) => format!("{} of {}", correlation.kind.as_str(), field.name),
+        None => correlation.kind.as_str().to_owned(),
+    };
+    let mut evidence = vec![Evidence {
+        selection: "correlation".to_owned(),
+        line,
+        text: format!("{what} within {within}: {}", correlation.bounds),
+        field: correlation.kind.as_str().to_owned(),
+        // Counting ends where the condition holds; the requests go on.
+        values: vec![match correlation.kind {
+            Kind::EventCount => count.to_string(),
+            _ => number(found.value),
+        }],
+    }];
+    for (field, value) in correlation.group_by.iter().zip(&found.values) {
+        evidence.push(Evidence {
+            selection: "group-by".to_owned(),
+            line,
+            text: format!("the same {}", field.name),
+            field: field.name.clone(),
+            values: vec![redact::text(value.as_deref().unwrap_or("none")).into_owned()],
+        });
+    }
+    evidence
+}
+
+fn shown(values: &[Box<str>]) -> String {
+    let named = values
+        .iter()
+        .take(VALUES_SHOWN)
+        .map(|value| redact::text(value));
+    let named: Vec<_> = named.collect();
+    let more = if values.len() > VALUES_SHOWN {
+        ", …"
+    } else {
+        ""
+    };
+    format!("{}{more}", named.join(", "))
+}
+
+/// Whole numbers as such, others with three digits.
+fn number(value: f64) -> String {
+    if value.fract().abs() < f64::EPSILON {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.3}")
+    }
+}
+
+/// `less than a second`, `42 s`, `10 min`, `2 h`, `3 d`: the largest unit of which there are some.
+fn duration(us: i64) -> String {
+    let seconds = us / 1_000_000;
+    match seconds {
+        ..1 => "less than a second".to_owned(),
+        1..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
