@@ -6,11 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use detections::batch::{EventRow, columns_of};
-use detections::engine::{Evaluator, Match, RuleSet, Verdicts};
+use detections::correlation::{Correlations, Fed};
+use detections::engine::{Evaluator, Match, Verdicts};
 use detections::event::{Envelope, Event, Settings};
 
+use crate::catalog::Catalog;
+use crate::correlate::stream::{Witness, fed};
 use crate::decode::framing::Skipped;
 use crate::decode::{Item, RawEvent};
+use crate::enrich::brief;
 use crate::limits::{JUDGED_BYTES_MAX, JUDGED_ROWS_MAX};
 use crate::repeats::Fingerprints;
 use crate::run::Options;
@@ -19,6 +23,7 @@ use crate::run::Options;
 #[derive(Debug)]
 pub struct Judge<'a> {
     evaluator: Evaluator<'a>,
+    correlations: &'a Correlations,
     settings: Arc<Settings>,
     fingerprints: Fingerprints,
     from_us: Option<i64>,
@@ -70,12 +75,24 @@ pub(crate) struct RowHits {
     pub(crate) event: Event,
     pub(crate) raw: Vec<u8>,
     pub(crate) offset: u64,
+    /// What it is to correlations, without the name of its input. Made here, where several threads work.
+    pub(crate) fed: Option<Box<Fed<Witness>>>,
+}
+
+impl RowHits {
+    /// What the event is to correlations, as one of an input.
+    pub(crate) fn fed(&self, input: &Arc<str>) -> Option<Fed<Witness>> {
+        let mut fed = *self.fed.clone()?;
+        fed.witness.exemplar.input = input.clone();
+        Some(fed)
+    }
 }
 
 impl<'a> Judge<'a> {
-    pub(crate) fn new(rules: &'a RuleSet, options: &Options, fingerprints: Fingerprints) -> Self {
+    pub(crate) fn new(catalog: &'a Catalog, options: &Options, fingerprints: Fingerprints) -> Self {
         Self {
-            evaluator: rules.evaluator(),
+            evaluator: catalog.set.evaluator(),
+            correlations: &catalog.correlations,
             settings: options.settings.clone(),
             fingerprints,
             from_us: options.from_us,
@@ -144,12 +161,16 @@ impl<'a> Judge<'a> {
             && let Ok(parsed) = row.event()
         {
             self.bytes += event.bytes.len();
+            let rules = self.verdicts.matched.clone();
+            let place = (event.bytes, time, event.offset);
+            let fed = fed(self.correlations, &rules, &parsed, place, brief);
             self.judged.hits.push(RowHits {
                 row: number,
-                rules: self.verdicts.matched.clone(),
+                rules,
                 event: parsed,
                 raw: event.bytes.to_vec(),
                 offset: event.offset,
+                fed: fed.map(Box::new),
             });
         }
     }

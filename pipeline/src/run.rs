@@ -9,11 +9,11 @@ use detections::event::Settings;
 use crate::account::Account;
 use crate::alert::Alert;
 use crate::catalog::Catalog;
-use crate::correlate::stream::{Sorter, fed, replayed};
+use crate::correlate::stream::{Sorter, replayed};
 use crate::correlate::{Acts, Finding, Hit};
 use crate::decode::Item;
 use crate::decode::framing::Skipped;
-use crate::enrich::{Enricher, brief};
+use crate::enrich::Enricher;
 use crate::judge::{Judge, Judged};
 use crate::merge::Merger;
 
@@ -76,7 +76,7 @@ impl<'a> Pipeline<'a> {
         let merger = Merger::default();
         Self {
             catalog,
-            judge: Judge::new(&catalog.set, &options, merger.fingerprints()),
+            judge: Judge::new(catalog, &options, merger.fingerprints()),
             merger,
             acts: Acts::new(options.window_us, catalog.traits()),
             sorter: Sorter::default(),
@@ -88,7 +88,7 @@ impl<'a> Pipeline<'a> {
     /// A further judge for this run, to work beside the pipeline's own. What it says goes to [`Pipeline::merge`].
     #[must_use]
     pub fn judge(&self) -> Judge<'a> {
-        Judge::new(&self.catalog.set, &self.options, self.merger.fingerprints())
+        Judge::new(self.catalog, &self.options, self.merger.fingerprints())
     }
 
     /// Names the input that the next items come from; ends the one before.
@@ -135,15 +135,7 @@ impl<'a> Pipeline<'a> {
                     offset: hits.offset,
                 });
             }
-            let event = fed(
-                &self.catalog.correlations,
-                &hits.rules,
-                &hits.event,
-                (&hits.raw, time),
-                (&self.input, hits.offset),
-                brief,
-            );
-            if let Some(event) = event {
+            if let Some(event) = hits.fed(&self.input) {
                 self.sorter.add(event);
             }
         }

@@ -26,5 +26,5 @@ pub use acts::Acts;
 pub(crate) use detections::hash::hash;
 pub use identity::Identity;
 pub use ledger::{Change, Ledger, Memory, RequestSeen, Said};
-pub use owner::{object_of, root_of};
+pub use owner::{object_in_reference, object_of, root_of};
 pub(crate) use stored::{stored_bytes, stored_origin};

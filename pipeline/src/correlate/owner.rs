@@ -49,6 +49,31 @@ pub fn object_of(event: &Event) -> ObjectRef {
     }
 }
 
+/// The object that a request acted on as far as its reference tells, which costs no body: for a line about one event of many.
+#[must_use]
+pub fn object_in_reference(event: &Event) -> ObjectRef {
+    let text = |key: &str| {
+        event
+            .text(&["objectRef", key])
+            .filter(|text| !text.is_empty())
+            .map(ToOwned::to_owned)
+    };
+    // Behind the kubelet's endpoints stands a pod; a new object may have its name from the API server.
+    let is_nameless = text("name").is_none() && event.text(&["verb"]) == Some("create");
+    if is_nameless || event.view(Root::Exec).text("via") == Some("kubelet") {
+        return object_of(event);
+    }
+    ObjectRef {
+        resource: text("resource").unwrap_or_else(|| path_of(event)),
+        subresource: text("subresource"),
+        group: text("apiGroup").unwrap_or_default(),
+        version: text("apiVersion"),
+        namespace: text("namespace"),
+        name: text("name"),
+        uid: text("uid"),
+    }
+}
+
 /// A request for no resource is named by its path.
 fn path_of(event: &Event) -> String {
     let uri = event.text(&["requestURI"]).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::alert::{
 };
 use crate::catalog::Catalog;
 use crate::correlate::stream::Whole;
-use crate::correlate::{Finding, object_of, severity};
+use crate::correlate::{Finding, object_in_reference, object_of, severity};
 use crate::hex::hex;
 use crate::redact;
 
@@ -121,7 +121,7 @@ impl Enricher<'_> {
 
 /// An event in one line, as one of several.
 pub(crate) fn brief(event: &Event) -> String {
-    deed::phrase(event, &object_of(event), 1)
+    deed::phrase(event, &object_in_reference(event), 1)
 }
 
 pub(crate) fn owned(text: Option<&str>) -> Option<String> {

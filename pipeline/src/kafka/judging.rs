@@ -63,7 +63,7 @@ impl<'a> FirstHalf<'a> {
         let fingerprints = judging.merger.fingerprints();
         Self {
             shared,
-            judge: Judge::new(&catalog.set, &shared.options.pipeline, fingerprints),
+            judge: Judge::new(catalog, &shared.options.pipeline, fingerprints),
             judging,
             catalog,
         }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::completeness::Scrapes;
-use crate::correlate::stream::{Streams, fed};
+use crate::correlate::stream::Streams;
 use crate::correlate::{Hit, Ledger};
 use crate::decode::Item;
-use crate::enrich::{Enricher, brief};
+use crate::enrich::Enricher;
 use crate::judge::Judge;
 use crate::limits::{ACT_KEPT_US, COMMIT_BYTES_MAX};
 use crate::merge::Merger;
@@ -179,7 +179,7 @@ impl Evaluator {
     fn session(&mut self, catalog: &Arc<Catalog>) -> io::Result<Ended> {
         let options = &self.options.pipeline;
         let mut work = Work {
-            judge: Judge::new(&catalog.set, options, self.merger.fingerprints()),
+            judge: Judge::new(catalog, options, self.merger.fingerprints()),
             ledger: Ledger::new(options.window_us, catalog.traits()),
             streams: self.restored(catalog).map_err(io::Error::other)?,
             catalog,
@@ -542,15 +542,7 @@ fn take_in(held: &HeldHit, work: &mut Work<'_>, step: &mut Step) -> Result<(), S
         };
         work.ledger.add(&hit, *now_us, step)?;
     }
-    let event = fed(
-        &work.catalog.correlations,
-        &hits.rules,
-        &hits.event,
-        (&hits.raw, *time),
-        (input, hits.offset),
-        brief,
-    );
-    if let Some(event) = event {
+    if let Some(event) = hits.fed(input) {
         work.streams.add(event, *now_us);
     }
     Ok(())

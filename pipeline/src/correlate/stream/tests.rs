@@ -73,13 +73,11 @@ impl Scene {
         let rules: Vec<usize> = rules
             .filter(|rule| reference::evaluate(&self.rules[*rule], &event) == Truth::True)
             .collect();
-        let input = Arc::from("test");
         fed(
             &self.plan,
             &rules,
             &event,
-            (json.as_bytes(), event.time_us()),
-            (&input, 0),
+            (json.as_bytes(), event.time_us(), 0),
             |event| event.text(&["verb"]).unwrap_or_default().to_owned(),
         )
     }

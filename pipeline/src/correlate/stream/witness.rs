@@ -49,14 +49,13 @@ pub struct Whole {
     pub sha256: [u8; 32],
 }
 
-/// What an event that matched some rules is to correlations; `None` if it is nothing to them, or cannot be put in order: it
-/// was only received, or has no time.
+/// What an event that matched some rules is to correlations, its input left open; `None` if it is nothing to them, or cannot be
+/// put in order: it was only received, or has no time.
 pub(crate) fn fed(
     plan: &Correlations,
     rules: &[usize],
     event: &Event,
-    (raw, time_us): (&[u8], Option<i64>),
-    (input, offset): (&Arc<str>, u64),
+    (raw, time_us, offset): (&[u8], Option<i64>, u64),
     brief: impl FnOnce(&Event) -> String,
 ) -> Option<Fed<Witness>> {
     if !rules.iter().any(|rule| plan.is_fed_by(*rule)) {
@@ -82,7 +81,7 @@ pub(crate) fn fed(
             exemplar: Exemplar {
                 raw: kept,
                 origin,
-                input: input.clone(),
+                input: Arc::default(),
                 offset,
             },
             whole,
