@@ -35,3 +35,4 @@ pub mod page;
 pub mod hash;
 pub mod json;
 pub mod scalar;
+pub mod surprise;
