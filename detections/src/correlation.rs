@@ -1,4 +1,4 @@
-//! Correlations: what one event cannot show.
+//! Correlations and baselines: what one event cannot show.
 //!
 //! ```text
 //! match of a rule ─ plan ─▶ feeds: correlation, input, group, value
@@ -10,6 +10,7 @@
 //! Everything is in event time. What comes out depends on the sorted stream alone: not on the order of arrival, nor on how it was
 //! cut into batches. [`naive`] is the same by brute force.
 
+mod combined;
 mod feed;
 mod moment;
 pub mod naive;
@@ -23,4 +24,4 @@ pub use moment::Moment;
 pub use plan::{Correlations, meaning};
 pub use state::{Ended, Episode, Fed, Group, Lost, SHARDS, State, Step, Told, shard_of};
 pub use trial::{Trial, TrialStep};
-pub use window::{COUNT_MAX, Reached, VALUES_MAX, Window};
+pub use window::{COUNT_MAX, Habit, Reached, Sighting, Usual, VALUES_MAX, Window};

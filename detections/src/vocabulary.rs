@@ -31,7 +31,7 @@ const EVENT_FIELDS: [&str; 22] = [
 ];
 
 /// Views whose fields are all known by name.
-const CLOSED_VIEWS: [(&str, &[&str]); 8] = [
+const CLOSED_VIEWS: [(&str, &[&str]); 9] = [
     (
         "event",
         &[
@@ -74,8 +74,10 @@ const CLOSED_VIEWS: [(&str, &[&str]); 8] = [
             "source.client",
             "source.claimed",
             "source.kind",
+            "source.network",
         ],
     ),
+    ("agent", &["agent.family"]),
     (
         "outcome",
         &["outcome.result", "outcome.denied_by", "outcome.dry_run"],

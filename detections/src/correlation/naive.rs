@@ -1,7 +1,9 @@
-//! The definition of what correlations find, by brute force.
+//! The definition of what correlations and baselines find, by brute force.
 //!
-//! It holds all events of one group, and for every event looks at the whole window anew. Nothing runs it but tests; it is
+//! It holds all events of one group, and for every event looks at the whole window anew, or at all that the group did. Nothing runs it but tests; it is
 //! here because [`Window`](super::Window) is right if and only if it says the same, wherever that one claims to be exact.
+
+mod baseline;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +31,9 @@ pub struct NaiveEvent {
 /// index behind the last.
 #[must_use]
 pub fn reached(spec: &Correlation, events: &[NaiveEvent]) -> Vec<(usize, Reached)> {
-    if spec.bounds.wait_for_end() {
+    if let Some(memory) = spec.kind.memory() {
+        baseline::reached(spec, memory, events)
+    } else if spec.bounds.wait_for_end() {
         at_ends(spec, events)
     } else {
         sliding(spec, events)
@@ -99,8 +103,10 @@ fn exactly(value: f64, first_us: i64, fresh: usize) -> Reached {
 /// Whether the event has what the kind looks at.
 fn takes_part(spec: &Correlation, event: &NaiveEvent) -> bool {
     match &spec.kind {
-        Kind::EventCount | Kind::Temporal | Kind::TemporalOrdered => true,
-        Kind::ValueCount(_) => !texts(event).is_empty(),
+        Kind::EventCount | Kind::Temporal | Kind::TemporalOrdered | Kind::Spike { .. } => true,
+        Kind::ValueCount(_) | Kind::FirstSeen { .. } | Kind::Rare { .. } => {
+            !texts(event).is_empty()
+        }
         Kind::ValueSum(_) | Kind::ValueAvg(_) | Kind::ValuePercentile(..) => {
             number(event).is_some()
         }
@@ -142,6 +148,7 @@ fn measure(
             let index = usize::try_from(rank).ok()?.checked_sub(1)?;
             Some((units(*numbers.get(index)?), oldest_us))
         }
+        Kind::FirstSeen { .. } | Kind::Rare { .. } | Kind::Spike { .. } => None,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::hash::hash;
 use crate::path::FieldPath;
 use crate::sigma::ast::{Correlation, Input, Rule};
 
+use super::combined::combined;
 use super::feed::{Feed, GroupId, group_id};
 
 /// The longest value of a group that is kept, in bytes. A longer one is cut, and its hash keeps it apart.
@@ -100,7 +101,10 @@ impl Correlations {
         let spec = &self.all[correlation];
         let read = |paths: &[Option<FieldPath>]| value(event, paths.get(input)?.as_ref()?);
         let of_group = spec.group_by.iter().map(|field| read(&field.paths));
-        let value = spec.kind.field().and_then(|field| read(&field.paths));
+        let value = match spec.kind.of() {
+            [] => spec.kind.field().and_then(|field| read(&field.paths)),
+            of => combined(of.iter().map(|field| read(&field.paths))),
+        };
         Feed {
             correlation,
             input,
@@ -160,7 +164,7 @@ fn text(value: &Value) -> String {
         .map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
-fn bounded(text: String) -> Box<str> {
+pub(super) fn bounded(text: String) -> Box<str> {
     if text.len() <= VALUE_BYTES_MAX {
         return text.into();
     }

@@ -6,6 +6,8 @@
 //! Memory is bounded. A shard that is full gives up the oldest group of one event, first of all of the rule that has most of them;
 //! a group with two events or more is never given up for a new one: who comes with ever new keys cannot push out an attack that
 //! takes its time. What was given up or refused is counted by rule.
+//!
+//! Baselines are correlations whose groups live long: an episode that is over leaves its group, which goes on.
 
 mod episode;
 mod room;
@@ -240,15 +242,20 @@ impl<W: Clone> State<W> {
             due_us: i64::MAX,
         });
         group.note(spec, feed.input, fed);
+        let forgotten = group.window.forgotten();
         let reached = group
             .window
             .feed(spec, fed.at, feed.input, feed.value().as_ref());
+        let forgotten = group.window.forgotten().saturating_sub(forgotten);
         let is_single = group.window.progress() < 2 && group.episode.is_none();
         shard
             .room
             .note(feed.correlation, (fed.at.time_us, id), is_single);
         self.set_timer(spec, &id);
         self.dirty.insert(id);
+        if forgotten > 0 {
+            self.lost.entry(feed.correlation).or_default().forgotten += forgotten;
+        }
         let reached = reached?;
         if !spec.silent {
             self.join(spec, &id, &reached, fed);
@@ -263,12 +270,14 @@ impl<W: Clone> State<W> {
             return;
         };
         let steps = group.steps(spec, reached.first_us);
-        let values = group.window.values();
         let is_over = |episode: &Episode<W>| episode.is_over(spec, fed.at.time_us);
         let before = group.episode.take_if(|episode| is_over(episode));
         match &mut group.episode {
-            Some(episode) => episode.go_on(reached, fed, &steps, &values),
-            None => group.episode = Some(Box::new(Episode::new(reached, fed, steps, &values))),
+            Some(episode) => episode.go_on(reached, fed, &steps, &group.window),
+            None => {
+                let episode = Episode::new(reached, fed, steps, &group.window);
+                group.episode = Some(Box::new(episode));
+            }
         }
         if let Some(before) = before {
             self.ended.push(Ended {
@@ -307,6 +316,7 @@ impl<W: Clone> State<W> {
                 self.feed_outer(plan, correlation, &last);
             }
         }
+        self.end_episode(spec, id, now_us);
         let is_over = self
             .group(id)
             .is_some_and(|group| group.expires_us(spec) <= now_us);
@@ -314,6 +324,24 @@ impl<W: Clone> State<W> {
             self.remove(id);
         } else {
             self.set_timer(spec, id);
+        }
+    }
+
+    /// Ends a group's episode if nothing can be added to it any more. The group may go on for weeks.
+    fn end_episode(&mut self, spec: &Correlation, id: &GroupId, now_us: i64) {
+        let shard = &mut self.shards[usize::from(shard_of(id))];
+        let Some(group) = shard.groups.get_mut(id) else {
+            return;
+        };
+        let is_over = |episode: &mut Box<Episode<W>>| episode.expires_us(spec) <= now_us;
+        if let Some(episode) = group.episode.take_if(is_over) {
+            self.ended.push(Ended {
+                correlation: group.correlation,
+                cluster: group.cluster.clone(),
+                values: group.values.clone(),
+                episode: *episode,
+            });
+            self.dirty.insert(*id);
         }
     }
 
@@ -391,9 +419,11 @@ impl<W: Clone> State<W> {
         let Some(group) = shard.groups.get_mut(id) else {
             return;
         };
-        let expires_us = group.expires_us(spec);
         let ends_us = group.window.due_us(spec);
-        let due_us = ends_us.map_or(expires_us, |ends_us| ends_us.min(expires_us));
+        let episode = group.episode.as_ref();
+        let over_us = episode.map(|episode| episode.expires_us(spec));
+        let sooner = [ends_us, over_us].into_iter().flatten();
+        let due_us = sooner.fold(group.expires_us(spec), i64::min);
         if group.due_us <= due_us {
             return;
         }
@@ -516,11 +546,15 @@ impl<W: Clone> Group<W> {
             input,
             text: fed.brief.clone(),
         };
-        if matches!(spec.kind, Kind::Temporal | Kind::TemporalOrdered) {
+        match spec.kind {
             // The newest of each input: many of one must not hide the others.
-            self.recent.retain(|known| known.input != input);
-        } else if self.recent.len() >= RECENT_MAX {
-            self.recent.remove(0);
+            Kind::Temporal | Kind::TemporalOrdered => {
+                self.recent.retain(|known| known.input != input);
+            }
+            // An event is judged by itself, and what came before is told by the baseline.
+            Kind::FirstSeen { .. } | Kind::Rare { .. } => self.recent.clear(),
+            _ if self.recent.len() >= RECENT_MAX => drop(self.recent.remove(0)),
+            _ => {}
         }
         self.recent.push(step);
         if spec.bounds.wait_for_end() {

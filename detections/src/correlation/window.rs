@@ -1,4 +1,4 @@
-//! What one group's events are to one correlation, in constant work per event and bounded memory.
+//! What one group's events are to one correlation or baseline, in constant work per event and bounded memory.
 //!
 //! A [`Window`] takes the events of its group one by one, in the order of their [`Moment`]s, and says when the condition holds:
 //!
@@ -20,15 +20,31 @@
 //!    window are off by what happened in a thousandth of the timespan; percentiles always by half a percent.
 //! 5. The state depends on the events alone. Stored, read back and continued, it says the same.
 //!
+//! A baseline has no window that slides or ends. It learns from the first event of its group on, and judges each event by what
+//! was before it, if the group has been learned by then:
+//!
+//! ```text
+//!  first event   learn         a new value        the last event   forget
+//!  ×  ×    ×  ×  ┊  ×    ×      ×                  ×               ┊
+//!  └─ silent ────┘  └─ known    └─ found                           └─ the group is forgotten, and would learn anew
+//! ```
+//!
+//! Both times include their ends, as windows do. An event that is fed as several inputs is one event, with the values of the
+//! first that has some.
+//!
 //! [`naive`](super::naive) says the same by keeping everything.
 
 mod content;
 mod distinct;
 mod inputs;
+mod known;
 mod number;
 mod numbers;
+mod rare;
 mod sketch;
+mod spike;
 mod timeline;
+mod usual;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -36,12 +52,15 @@ use std::mem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::sigma::ast::{Correlation, Kind};
+use crate::sigma::ast::{Correlation, Kind, Memory};
 
 use self::content::{Arrival, Content, Look, Measure, Part};
 use super::Moment;
 
+pub use self::usual::{Habit, Sighting, Usual};
+
 pub(super) use self::number::{millionths, rank, units};
+pub(super) use self::rare::EVENTS_MIN;
 
 /// The most events that an `event_count` may ask for. Each group keeps the times of as many, eight bytes each; a rule that asks
 /// for more wants a rate over all groups, which is a metric's work. The loader refuses it: here it would never hold.
@@ -63,9 +82,10 @@ const CAPACITY_FREE: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reached {
     /// Event time, microseconds, of the oldest event of the window that counts. `temporal`: of the oldest of the inputs' newest
-    /// events. `temporal_ordered`: of the first step of the sequence that starts latest.
+    /// events. `temporal_ordered`: of the first step of the sequence that starts latest. `spike`: of the bucket's first event.
     pub first_us: i64,
-    /// What was compared with the bounds.
+    /// What was compared with the bounds. `first_seen`: how many values of the event were new. `rare`: the least share of one,
+    /// 0 to 1. `spike`: the bucket's count.
     pub value: f64,
     /// Events in the window that no earlier one of this window has counted. A sliding window knows at least the newest 256.
     pub fresh: u64,
@@ -125,6 +145,9 @@ impl Window {
             ..at
         };
         let is_new = at != self.newest;
+        if let Some(memory) = spec.kind.memory() {
+            return is_new.then(|| self.learn(spec, memory, at, part)).flatten();
+        }
         let waits = spec.bounds.wait_for_end();
         self.newest = at;
         if waits {
@@ -174,6 +197,9 @@ impl Window {
     /// end is due then, and must be ended first.
     #[must_use]
     pub fn expires_us(&self, spec: &Correlation) -> i64 {
+        if let Some(memory) = spec.kind.memory() {
+            return self.forgotten_us(memory);
+        }
         let last_us = if spec.bounds.wait_for_end() {
             self.times.front().copied()
         } else {
@@ -182,19 +208,29 @@ impl Window {
         last_us.map_or(i64::MIN, |last_us| behind_us(spec, last_us))
     }
 
-    /// The distinct values of a `value_count`, newest first: at most 64 of them, each at most 128 characters long.
+    /// The distinct values of a `value_count`, newest first: at most 64 of them, each at most 128 characters long. Of a
+    /// `first_seen` or `rare` those that its last event was reported for.
     #[must_use]
     pub fn values(&self) -> Vec<&str> {
-        match &self.content {
-            Content::Values(values) => values.texts(),
-            _ => Vec::new(),
-        }
+        self.content.values()
+    }
+
+    /// What a baseline knew before its last event; `None` for all else.
+    #[must_use]
+    pub fn usual(&self) -> Option<Usual> {
+        self.content.usual()
+    }
+
+    /// Values and counts that a baseline had to forget before their time, since its group began.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.content.forgotten()
     }
 
     /// How many events, values, inputs or steps it holds: what is lost if it is dropped.
     #[must_use]
     pub fn progress(&self) -> u64 {
-        if self.times.is_empty() {
+        if self.times.is_empty() && !self.content.learns() {
             return 0;
         }
         self.content.progress().unwrap_or_else(|| self.events())
@@ -204,6 +240,30 @@ impl Window {
     #[must_use]
     pub fn weight(&self) -> usize {
         size_of::<Self>() + self.times.capacity() * size_of::<i64>() + self.content.weight()
+    }
+
+    /// Takes an event into a baseline. What was known is forgotten first, if that is so long ago.
+    fn learn(
+        &mut self,
+        spec: &Correlation,
+        memory: Memory,
+        at: Moment,
+        part: Part<'_>,
+    ) -> Option<Reached> {
+        if self.forgotten_us(memory) <= at.time_us {
+            self.content = Content::new(spec);
+        }
+        self.newest = at;
+        self.content.learn(spec, at.time_us, part)
+    }
+
+    /// The first event time, microseconds, at which nothing of a baseline is left.
+    fn forgotten_us(&self, memory: Memory) -> i64 {
+        if self.newest == Moment::BEFORE_ALL {
+            return i64::MIN;
+        }
+        let last_us = self.newest.time_us.saturating_add(memory.forget_us);
+        last_us.saturating_add(1)
     }
 
     /// What happened earlier is not in a window with the newest event.

@@ -49,7 +49,7 @@ fn columns_of(path: &FieldPath) -> Option<&'static [Column]> {
         ("verb", _) => &[Column::Verb],
         ("stage", _) => &[Column::Stage],
         ("level", _) => &[Column::Level],
-        ("userAgent", _) => &[Column::UserAgent],
+        ("userAgent" | "agent", _) => &[Column::UserAgent],
         ("sourceIPs" | "source", _) => &[Column::SourceIps],
         ("user" | "actor", _) => &[Column::User],
         ("impersonatedUser", _) => &[Column::ImpersonatedUser],

@@ -12,7 +12,7 @@ use crate::path::FieldPath;
 
 mod correlation;
 
-pub use correlation::{Bounds, Correlation, GroupField, Input, Kind, ValueField};
+pub use correlation::{Bounds, Correlation, GroupField, Input, Kind, Memory, ValueField};
 
 /// A rule's own level: in Tidewatch's rubric the *impact* of what it finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

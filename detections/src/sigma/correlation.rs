@@ -1,6 +1,7 @@
 //! Correlation documents: from their nodes to [`Correlation`]s whose every name is known.
 //!
-//! A document may name rules of other files, so it is read first and resolved when all files are there.
+//! A document may name rules of other files, so it is read first and resolved when all files are there. Baselines are read
+//! elsewhere ([`super::baseline`]) and resolved here with the others, since each may feed the other.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -10,6 +11,7 @@ use crate::diagnostic::{Diagnostic, Sink, did_you_mean};
 use crate::path::FieldPath;
 
 use super::ast::{Bounds, Correlation, GroupField, Header, Input, Kind, Rule, ValueField};
+use super::baseline::Baseline;
 use super::detection::check_vocabulary;
 use super::header;
 use super::yaml::Node;
@@ -37,36 +39,46 @@ const KEYS: [&str; 7] = [
 ];
 
 /// 90 days: beyond it a window is an archive's question, not a detection's.
-const TIMESPAN_US_MAX: i64 = 90 * 86_400_000_000;
+pub(super) const TIMESPAN_US_MAX: i64 = 90 * 86_400_000_000;
 
 /// A text and where it stands.
 #[derive(Clone, Debug)]
-struct Named {
-    text: String,
-    place: Range<usize>,
+pub(super) struct Named {
+    pub(super) text: String,
+    pub(super) place: Range<usize>,
 }
+
+/// By alias, the fields by rule.
+pub(super) type Aliases = Vec<(Named, Vec<(Named, Named)>)>;
 
 /// A document that has been read, with names that are not resolved yet.
 #[derive(Debug)]
 pub(super) struct Draft {
-    header: Header,
-    kind: Named,
-    rules: Vec<Named>,
-    /// By alias, the fields by rule.
-    aliases: Vec<(Named, Vec<(Named, Named)>)>,
-    group_by: Vec<Named>,
-    timespan_us: i64,
-    condition: Conditions,
+    pub(super) header: Header,
+    pub(super) demand: Demand,
+    pub(super) rules: Vec<Named>,
+    pub(super) aliases: Aliases,
+    pub(super) group_by: Vec<Named>,
+    pub(super) timespan_us: i64,
     /// Rules of the same file raise findings of their own, too.
-    generate: bool,
-    place: Range<usize>,
+    pub(super) generate: bool,
+    pub(super) place: Range<usize>,
     /// Where its name and its id stand.
     pub(super) places: [Range<usize>; 2],
 }
 
+/// What it looks for.
+#[derive(Debug)]
+pub(super) enum Demand {
+    /// The type of a correlation and its condition.
+    Correlation(Named, Conditions),
+    /// A baseline.
+    Baseline(Baseline),
+}
+
 /// The section `condition`, as read.
 #[derive(Debug, Default)]
-struct Conditions {
+pub(super) struct Conditions {
     bounds: Option<Bounds>,
     field: Option<Named>,
     percentile: Option<f64>,
@@ -96,24 +108,22 @@ impl Draft {
             .help("it needs type, rules, timespan, and mostly group-by and condition");
             return None;
         }
-        check_keys(body, sink);
+        check_keys(body, ("correlation", &KEYS), sink);
         // All are read before one that is missing ends it: every fault is told at once.
-        let (kind, rules) = (kind(body, sink), required_names(body, "rules", sink));
-        let (aliases, timespan_us) = (aliases(body, sink), timespan(body, sink));
+        let kind = kind(body, ("correlation", &TYPES), sink);
+        let rules = required_rules(body, "correlation", sink);
+        let aliases = aliases(body, sink);
+        let timespan_us = timespan(body, "correlation", sink);
         let (condition, generate) = (Conditions::read(body, sink), generate(body, sink));
         Some(Self {
-            kind: kind?,
+            demand: Demand::Correlation(kind?, condition),
             rules: rules?,
             aliases,
             group_by: names(body.get("group-by")),
             timespan_us: timespan_us?,
-            condition,
             generate,
             place: body.head(),
-            places: ["name", "id"].map(|key| {
-                node.get(key)
-                    .map_or(node.head(), |value| value.span.clone())
-            }),
+            places: places(node),
             header,
         })
     }
@@ -232,7 +242,18 @@ impl Scope<'_> {
             inputs: &inputs,
         };
         fields.check_aliases(sink);
-        let kind = fields.kind(sink)?;
+        let (kind, bounds) = match &draft.demand {
+            Demand::Correlation(kind, condition) => {
+                let kind = fields.kind(kind, condition, sink)?;
+                let bounds = bounds(draft, condition, &kind, sink)?;
+                (kind, bounds)
+            }
+            Demand::Baseline(baseline) => {
+                let of = baseline.of.iter();
+                let of = of.map(|named| fields.value_field(named, sink));
+                (baseline.kind(of.collect()), Bounds::default())
+            }
+        };
         let group_by = draft.group_by.iter().map(|named| {
             let paths = fields.paths(named, sink);
             GroupField {
@@ -243,7 +264,7 @@ impl Scope<'_> {
         let group_by = group_by.collect();
         Some(Correlation {
             header: draft.header.clone(),
-            bounds: bounds(draft, &kind, sink)?,
+            bounds,
             kind,
             group_by,
             timespan_us: draft.timespan_us,
@@ -337,9 +358,15 @@ impl Fields<'_> {
         }
     }
 
-    fn kind(&self, sink: &mut Sink) -> Option<Kind> {
-        let (draft, kind) = (self.draft, self.draft.kind.text.as_str());
-        let condition = &draft.condition;
+    fn value_field(&self, named: &Named, sink: &mut Sink) -> ValueField {
+        ValueField {
+            name: named.text.clone(),
+            paths: self.paths(named, sink),
+        }
+    }
+
+    fn kind(&self, kind: &Named, condition: &Conditions, sink: &mut Sink) -> Option<Kind> {
+        let kind = kind.text.as_str();
         let needs_field = kind.starts_with("value_");
         let field = match (&condition.field, needs_field) {
             (None, true) => {
@@ -362,13 +389,7 @@ impl Fields<'_> {
             }
             (field, _) => field.as_ref(),
         };
-        let field = field.map(|named| {
-            let paths = self.paths(named, sink);
-            ValueField {
-                name: named.text.clone(),
-                paths,
-            }
-        });
+        let field = field.map(|named| self.value_field(named, sink));
         Some(match (kind, field) {
             ("value_count", Some(field)) => Kind::ValueCount(field),
             ("value_sum", Some(field)) => Kind::ValueSum(field),
@@ -384,8 +405,8 @@ impl Fields<'_> {
 }
 
 /// What must hold; for sequences all of their rules, unless something else is said.
-fn bounds(draft: &Draft, kind: &Kind, sink: &mut Sink) -> Option<Bounds> {
-    let place = draft.condition.place.clone();
+fn bounds(draft: &Draft, condition: &Conditions, kind: &Kind, sink: &mut Sink) -> Option<Bounds> {
+    let place = condition.place.clone();
     let inputs = draft.rules.len();
     let is_temporal = matches!(kind, Kind::Temporal | Kind::TemporalOrdered);
     if is_temporal && inputs < 2 {
@@ -397,7 +418,7 @@ fn bounds(draft: &Draft, kind: &Kind, sink: &mut Sink) -> Option<Bounds> {
         .help("one rule's events are counted by `type: event_count`");
         return None;
     }
-    let Some(bounds) = draft.condition.bounds else {
+    let Some(bounds) = condition.bounds else {
         if is_temporal {
             #[expect(clippy::cast_precision_loss, reason = "a file names some rules")]
             return Some(Bounds::at_least(inputs as f64));
@@ -414,7 +435,7 @@ fn bounds(draft: &Draft, kind: &Kind, sink: &mut Sink) -> Option<Bounds> {
         Kind::EventCount => COUNT_MAX,
         Kind::ValueCount(_) => VALUES_MAX,
         Kind::Temporal | Kind::TemporalOrdered => inputs,
-        Kind::ValueSum(_) | Kind::ValueAvg(_) | Kind::ValuePercentile(..) => return Some(bounds),
+        _ => return Some(bounds),
     };
     let numbers = [
         bounds.lower.map(|(number, _)| number),
@@ -447,42 +468,55 @@ fn bounds(draft: &Draft, kind: &Kind, sink: &mut Sink) -> Option<Bounds> {
     Some(bounds)
 }
 
-fn check_keys(body: &Node, sink: &mut Sink) {
+/// `what` is the kind of the document, with its words, here and below.
+pub(super) fn check_keys(body: &Node, (what, keys): (&str, &[&'static str]), sink: &mut Sink) {
     for (key, _) in body.mapping().unwrap_or_default() {
         let word = key.text().unwrap_or_default();
-        if !KEYS.contains(&word) {
-            let help = did_you_mean(word, KEYS).map_or_else(
-                || format!("the keys are {}", KEYS.join(", ")),
+        if !keys.contains(&word) {
+            let help = did_you_mean(word, keys.iter().copied()).map_or_else(
+                || format!("the keys are {}", keys.join(", ")),
                 |near| format!("did you mean `{near}`?"),
             );
             sink.error(
                 "unknown_key",
                 key.span.clone(),
-                format!("a correlation has no key `{word}`"),
+                format!("a {what} has no key `{word}`"),
             )
             .help(help);
         }
     }
 }
 
-fn kind(body: &Node, sink: &mut Sink) -> Option<Named> {
+pub(super) fn kind(
+    body: &Node,
+    (what, types): (&str, &[&'static str]),
+    sink: &mut Sink,
+) -> Option<Named> {
     let written = body.get("type");
     let word = written.and_then(Node::text).unwrap_or_default();
-    if TYPES.contains(&word) {
+    if types.contains(&word) {
         return written.map(named);
     }
-    let help = did_you_mean(word, TYPES).map_or_else(
-        || format!("the types are {}", TYPES.join(", ")),
+    let help = did_you_mean(word, types.iter().copied()).map_or_else(
+        || format!("the types are {}", types.join(", ")),
         |near| format!("did you mean `{near}`?"),
     );
     let message = if written.is_some() {
-        format!("there is no correlation type `{word}`")
+        format!("there is no {what} type `{word}`")
     } else {
-        "the correlation has no `type`".to_owned()
+        format!("the {what} has no `type`")
     };
     let place = written.map_or_else(|| body.head(), |written| written.span.clone());
     sink.error("bad_type", place, message).help(help);
     None
+}
+
+/// Where the name and the id of a document stand.
+pub(super) fn places(node: &Node) -> [Range<usize>; 2] {
+    ["name", "id"].map(|key| {
+        node.get(key)
+            .map_or(node.head(), |value| value.span.clone())
+    })
 }
 
 fn named(node: &Node) -> Named {
@@ -492,27 +526,27 @@ fn named(node: &Node) -> Named {
     }
 }
 
-fn names(node: Option<&Node>) -> Vec<Named> {
+pub(super) fn names(node: Option<&Node>) -> Vec<Named> {
     let nodes = node.filter(|node| !node.is_null()).map(Node::one_or_many);
     nodes.unwrap_or_default().iter().map(named).collect()
 }
 
-fn required_names(body: &Node, key: &str, sink: &mut Sink) -> Option<Vec<Named>> {
-    let found = names(body.get(key));
+pub(super) fn required_rules(body: &Node, what: &str, sink: &mut Sink) -> Option<Vec<Named>> {
+    let found = names(body.get("rules"));
     let is_text = |named: &Named| !named.text.is_empty();
     if !found.is_empty() && found.iter().all(is_text) {
         return Some(found);
     }
     sink.error(
         "no_rules",
-        body.key_span(key),
-        "the correlation does not say which rules feed it",
+        body.key_span("rules"),
+        format!("the {what} does not say which rules feed it"),
     )
     .help("add `rules: [name or id, …]`");
     None
 }
 
-fn aliases(body: &Node, sink: &mut Sink) -> Vec<(Named, Vec<(Named, Named)>)> {
+pub(super) fn aliases(body: &Node, sink: &mut Sink) -> Aliases {
     let Some(written) = body.get("aliases").filter(|node| !node.is_null()) else {
         return Vec::new();
     };
@@ -537,7 +571,7 @@ fn aliases(body: &Node, sink: &mut Sink) -> Vec<(Named, Vec<(Named, Named)>)> {
 }
 
 /// A length of time: a whole number with `s`, `m`, `h` or `d`.
-fn timespan(body: &Node, sink: &mut Sink) -> Option<i64> {
+pub(super) fn timespan(body: &Node, what: &str, sink: &mut Sink) -> Option<i64> {
     let written = body.get("timespan");
     let text = written.and_then(Node::text).unwrap_or_default();
     let found = duration_us(text).filter(|us| (1..=TIMESPAN_US_MAX).contains(us));
@@ -546,7 +580,7 @@ fn timespan(body: &Node, sink: &mut Sink) -> Option<i64> {
         let message = if written.is_some() {
             format!("`{text}` is no timespan")
         } else {
-            "the correlation has no `timespan`".to_owned()
+            format!("the {what} has no `timespan`")
         };
         sink.error("bad_timespan", place, message)
             .help("write a whole number with s, m, h or d, such as `10m`; at most 90d");
@@ -570,7 +604,7 @@ pub(super) fn duration_us(text: &str) -> Option<i64> {
     number.checked_mul(seconds)?.checked_mul(1_000_000)
 }
 
-fn generate(body: &Node, sink: &mut Sink) -> bool {
+pub(super) fn generate(body: &Node, sink: &mut Sink) -> bool {
     let Some(written) = body.get("generate") else {
         return false;
     };

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::diagnostic::{Diagnostic, Severity, Sink, Source};
 
 use super::ast::{Correlation, Detection, Header, Input, Rule};
+use super::baseline;
 use super::correlation::{self, Draft};
 use super::detection::{self, Context};
 use super::header::{self, required_text};
@@ -19,7 +20,7 @@ pub type Placeholders = BTreeMap<String, Vec<String>>;
 pub struct Loaded {
     /// Rules without errors, filters applied, in the order of the files.
     pub rules: Vec<Rule>,
-    /// Correlations without errors, each behind those that feed it.
+    /// Correlations and baselines without errors, each behind those that feed it.
     pub correlations: Vec<Correlation>,
     /// Everything that is wrong or doubtful.
     pub diagnostics: Vec<Diagnostic>,
@@ -180,10 +181,9 @@ impl Loader<'_> {
             self.drafts
                 .extend(draft.filter(|_| !sink.has_errors_within(&node.span)));
         } else if node.get("baseline").is_some() {
-            let message = "baseline documents are not supported yet";
-            sink.error("unsupported_document", node.key_span("baseline"), message)
-                .label("needs a memory of what is usual")
-                .help("take this document out; rules about single events and correlations work");
+            let draft = baseline::read(node, sink);
+            self.drafts
+                .extend(draft.filter(|_| !sink.has_errors_within(&node.span)));
         } else if node.get("action").is_some() {
             let message = "`action` documents were removed from Sigma";
             sink.error("unsupported_document", node.key_span("action"), message)

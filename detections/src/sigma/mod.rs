@@ -4,12 +4,13 @@
 //! text ─ yaml ─▶ nodes with spans ─ document ─▶ header, logsource, tags
 //!                                  ─ detection ─▶ selections ─ modifier, value ─▶ tests
 //!                                  ─ condition ─▶ expression over selections
-//!                                  ─ correlation ─▶ inputs, groups, windows; resolved when all files are read
+//!                                  ─ correlation, baseline ─▶ inputs, groups, windows; resolved when all files are read
 //! ```
 //!
 //! Every fault of a file is reported at once. A rule that comes out of here cannot fail when it is evaluated.
 
 pub mod ast;
+mod baseline;
 pub(crate) mod condition;
 mod correlation;
 pub(crate) mod detection;

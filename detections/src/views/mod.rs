@@ -4,6 +4,7 @@
 //! `semantics` fixes the exact meanings. Views read the event's own fields and other views, never anything outside.
 
 mod actor;
+mod agent;
 mod change;
 mod csr;
 mod exec;
@@ -36,6 +37,7 @@ pub enum Root {
     Actor,
     Effective,
     Source,
+    Agent,
     Outcome,
     Object,
     Deleted,
@@ -53,13 +55,14 @@ pub enum Root {
 
 impl Root {
     /// How many roots there are.
-    pub const COUNT: usize = 14;
+    pub const COUNT: usize = 15;
 
-    const NAMES: [(&'static str, Self); 12] = [
+    const NAMES: [(&'static str, Self); 13] = [
         ("event", Self::Event),
         ("actor", Self::Actor),
         ("effective", Self::Effective),
         ("source", Self::Source),
+        ("agent", Self::Agent),
         ("outcome", Self::Outcome),
         ("object", Self::Object),
         ("deleted", Self::Deleted),
@@ -177,6 +180,7 @@ pub(crate) fn compute(root: Root, event: &Event) -> View {
         Root::Actor => actor::actor(event),
         Root::Effective => actor::effective(event),
         Root::Source => source::source(event),
+        Root::Agent => agent::agent(event),
         Root::Outcome => outcome::outcome(event),
         Root::Object => object::object(event),
         Root::Deleted => object::deleted(event),
@@ -236,6 +240,7 @@ mod tests {
         Root::Actor,
         Root::Effective,
         Root::Source,
+        Root::Agent,
         Root::Outcome,
         Root::Object,
         Root::Deleted,
@@ -327,7 +332,8 @@ mod tests {
             verb in prop::sample::select(vec!["create", "update", "patch", "delete", "deletecollection", "get"]),
             resource in prop::sample::select(vec!["pods", "cronjobs", "clusterroles", "rolebindings", "certificatesigningrequests", "x"]),
             field in prop::sample::select(vec![
-                "user", "impersonatedUser", "sourceIPs", "objectRef", "responseStatus", "annotations", "requestURI", "verb", "extra",
+                "user", "impersonatedUser", "sourceIPs", "objectRef", "responseStatus", "annotations", "requestURI", "verb", "userAgent",
+                "extra",
             ]),
             odd in odd_value(), request in odd_value(), response in odd_value(),
         ) {

@@ -78,6 +78,19 @@ fn kind_v6(address: Ipv6Addr) -> &'static str {
     }
 }
 
+/// The network that an address belongs to, as coarse as one place is: the next desk or pod is nothing new. Private addresses as
+/// /16, public ones as /24, of IPv6 /48; what reaches no further than a machine or a link by its word.
+fn network(address: IpAddr) -> String {
+    let address = address.to_canonical();
+    let prefix = match (kind(address), address) {
+        (word @ ("loopback" | "link_local"), _) => return word.to_owned(),
+        (_, IpAddr::V6(_)) => 48,
+        ("public", _) => 24,
+        _ => 16,
+    };
+    IpNet::new(address, prefix).map_or_else(|_| address.to_string(), |net| net.trunc().to_string())
+}
+
 pub(super) fn source(event: &Event) -> View {
     let source_ips = match event.top("sourceIPs") {
         Field::Unavailable => return View::unavailable(),
@@ -99,6 +112,7 @@ pub(super) fn source(event: &Event) -> View {
             .collect::<Vec<_>>(),
     );
     view.set("kind", kind(trail.client));
+    view.set("network", network(trail.client));
     view
 }
 
@@ -189,6 +203,25 @@ mod tests {
         ];
         for (address, expected) in expected {
             assert_eq!(kind(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn networks() {
+        let expected = [
+            ("127.8.0.1", "loopback"),
+            ("::1", "loopback"),
+            ("169.254.1.1", "link_local"),
+            ("fe80::1", "link_local"),
+            ("10.244.1.9", "10.244.0.0/16"),
+            ("100.64.3.1", "100.64.0.0/16"),
+            ("203.0.113.9", "203.0.113.0/24"),
+            ("2001:db8:1:2::9", "2001:db8:1::/48"),
+            ("fd00:1:2:3::9", "fd00:1:2::/48"),
+            ("::ffff:10.0.7.1", "10.0.0.0/16"),
+        ];
+        for (address, expected) in expected {
+            assert_eq!(network(address.parse().unwrap()), expected, "{address}");
         }
     }
 

@@ -198,20 +198,6 @@ warning[unknown_tag]: `attack.t1609x` is no ATT&CK tag
   = help: did you mean `attack.t1609`?
 "#;
 
-    a_baseline_is_refused: r#"
-title: A rule
-baseline:
-  kind: first_seen
-----
-error[unsupported_document]: baseline documents are not supported yet
- --> rules/mine.yml:2:1
-  |
-2 | baseline:
-  | ^^^^^^^^ needs a memory of what is usual
-  |
-  = help: take this document out; rules about single events and correlations work
-"#;
-
     an_action_is_refused: r#"
 action: global
 title: A rule

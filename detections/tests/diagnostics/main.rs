@@ -13,6 +13,7 @@ macro_rules! shown {
     };
 }
 
+mod baseline;
 mod condition;
 mod correlation;
 mod detection;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 /// Columns that repeat, columns that do not, bodies, views of all three, and a field that no event has.
-const FIELDS: [&str; 48] = [
+const FIELDS: [&str; 50] = [
     "verb",
     "stage",
     "level",
@@ -41,6 +41,8 @@ const FIELDS: [&str; 48] = [
     "effective.impersonated",
     "source.client",
     "source.kind",
+    "source.network",
+    "agent.family",
     "outcome.result",
     "outcome.denied_by",
     "outcome.dry_run",
@@ -67,10 +69,42 @@ const ARRAYS: [&str; 6] = [
 /// Names within an element of an array.
 const MEMBERS: [&str; 4] = ["a", "list", "b.c", "."];
 
-const VALUES: [&str; 34] = [
-    "get", "GET", "create", "a", "A", "b", "", "*", "?", "a*", "*a", "*a*", "a?", "?a*b", r"\*",
-    r"a\\*", "İ", "i", "ß", "SS", "ſ", "s", "k", "Σ", "ς", "σα", "true", "false", "403", "200",
-    "10.0.0.1", "pods", "alice", "null",
+const VALUES: [&str; 35] = [
+    "get",
+    "GET",
+    "create",
+    "a",
+    "A",
+    "b",
+    "",
+    "*",
+    "?",
+    "a*",
+    "*a",
+    "*a*",
+    "a?",
+    "?a*b",
+    r"\*",
+    r"a\\*",
+    "İ",
+    "i",
+    "ß",
+    "SS",
+    "ſ",
+    "s",
+    "k",
+    "Σ",
+    "ς",
+    "σα",
+    "true",
+    "false",
+    "403",
+    "200",
+    "10.0.0.1",
+    "10.0.0.0/16",
+    "pods",
+    "alice",
+    "null",
 ];
 
 const EXPRESSIONS: [&str; 9] = [

@@ -1,4 +1,6 @@
-//! What a correlation found, in words.
+//! What a correlation or a baseline found, in words.
+
+mod baseline;
 
 use detections::sigma::ast::{Correlation, Kind};
 
@@ -56,6 +58,9 @@ pub(super) fn phrase(correlation: &Correlation, found: &Joined, finding: &Findin
             let name = &field.name;
             format!("{about}{value} of {name} at percentile {percent}{span}, over {count} requests")
         }
+        Kind::FirstSeen { .. } | Kind::Rare { .. } | Kind::Spike { .. } => {
+            baseline::phrase(correlation, found, finding)
+        }
     }
 }
 
@@ -92,25 +97,11 @@ pub(super) fn steps(found: &Joined) -> Vec<Step> {
 
 /// The condition, and what was compared with it.
 pub(super) fn evidence(correlation: &Correlation, found: &Joined, count: u64) -> Vec<Evidence> {
-    let source = &correlation.header.source;
-    let section = source.text.find("correlation:").unwrap_or(0);
-    let (line, _) = source.position(section);
-    let within = duration(correlation.timespan_us);
-    let what = match correlation.kind.field() {
-        Some(field) => format!("{} of {}", correlation.kind.as_str(), field.name),
-        None => correlation.kind.as_str().to_owned(),
+    let line = line_of(correlation);
+    let mut evidence = match correlation.kind.memory() {
+        Some(memory) => baseline::evidence(correlation, memory, found, line),
+        None => vec![condition(correlation, found, count, line)],
     };
-    let mut evidence = vec![Evidence {
-        selection: "correlation".to_owned(),
-        line,
-        text: format!("{what} within {within}: {}", correlation.bounds),
-        field: correlation.kind.as_str().to_owned(),
-        // Counting ends where the condition holds; the requests go on.
-        values: vec![match correlation.kind {
-            Kind::EventCount => count.to_string(),
-            _ => number(found.value),
-        }],
-    }];
     for (field, value) in correlation.group_by.iter().zip(&found.values) {
         evidence.push(Evidence {
             selection: "group-by".to_owned(),
@@ -121,6 +112,35 @@ pub(super) fn evidence(correlation: &Correlation, found: &Joined, count: u64) ->
         });
     }
     evidence
+}
+
+/// Where the section begins that says what is looked for.
+fn line_of(correlation: &Correlation) -> usize {
+    let source = &correlation.header.source;
+    let section = match correlation.kind.memory() {
+        Some(_) => "baseline:",
+        None => "correlation:",
+    };
+    source.position(source.text.find(section).unwrap_or(0)).0
+}
+
+fn condition(correlation: &Correlation, found: &Joined, count: u64, line: usize) -> Evidence {
+    let within = duration(correlation.timespan_us);
+    let what = match correlation.kind.field() {
+        Some(field) => format!("{} of {}", correlation.kind.as_str(), field.name),
+        None => correlation.kind.as_str().to_owned(),
+    };
+    Evidence {
+        selection: "correlation".to_owned(),
+        line,
+        text: format!("{what} within {within}: {}", correlation.bounds),
+        field: correlation.kind.as_str().to_owned(),
+        // Counting ends where the condition holds; the requests go on.
+        values: vec![match correlation.kind {
+            Kind::EventCount => count.to_string(),
+            _ => number(found.value),
+        }],
+    }
 }
 
 fn shown(values: &[Box<str>]) -> String {

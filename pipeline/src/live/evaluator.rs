@@ -554,7 +554,8 @@ fn correlating(work: &Work<'_>) -> Correlating {
     let rules = work.catalog.correlations.all();
     let lost = work.streams.lost().iter().filter_map(|(place, lost)| {
         let name = rules.get(*place)?.header.name.clone();
-        Some((name, lost.given_up + lost.refused + lost.untracked))
+        let groups = lost.given_up + lost.refused;
+        Some((name, groups + lost.untracked + lost.forgotten))
     });
     Correlating {
         groups,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::correlation::{Moment, Reached};
+use crate::correlation::{Moment, Reached, Usual, Window};
 use crate::sigma::ast::Correlation;
 
 use super::Fed;
@@ -61,14 +61,16 @@ pub struct Episode<W> {
     pub witness: W,
     /// What happened: the first steps, then the last ones.
     pub steps: Vec<Step>,
-    /// The values that were counted, some of them, sorted.
+    /// The values that were counted, or were not usual, some of them, sorted.
     pub values: Vec<Box<str>>,
+    /// What a baseline knew when it first found something.
+    pub usual: Option<Box<Usual>>,
     /// What the world was told.
     pub told: Option<Told>,
 }
 
 impl<W: Clone> Episode<W> {
-    pub(super) fn new(reached: &Reached, fed: &Fed<W>, steps: Vec<Step>, values: &[&str]) -> Self {
+    pub(super) fn new(reached: &Reached, fed: &Fed<W>, steps: Vec<Step>, window: &Window) -> Self {
         let mut episode = Self {
             began: fed.at,
             first_us: reached.first_us,
@@ -79,9 +81,10 @@ impl<W: Clone> Episode<W> {
             witness: fed.witness.clone(),
             steps,
             values: Vec::new(),
+            usual: window.usual().map(Box::new),
             told: None,
         };
-        episode.note_values(values);
+        episode.note_values(&window.values());
         episode
     }
 
@@ -91,7 +94,7 @@ impl<W: Clone> Episode<W> {
         reached: &Reached,
         fed: &Fed<W>,
         steps: &[Step],
-        values: &[&str],
+        window: &Window,
     ) {
         self.events += reached.fresh;
         self.last_us = self.last_us.max(fed.at.time_us);
@@ -106,7 +109,7 @@ impl<W: Clone> Episode<W> {
             let middle = STEPS_MAX / 2;
             self.steps.drain(middle..middle + too_many);
         }
-        self.note_values(values);
+        self.note_values(&window.values());
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Lost {
     pub refused: u64,
     /// Requests that may count twice.
     pub untracked: u64,
+    /// Values and counts of baselines that were forgotten before their time.
+    pub forgotten: u64,
 }
 
 /// The places of one shard.

@@ -1,13 +1,14 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::correlation::Habit;
 use crate::correlation::naive::{self, NaiveEvent};
 use crate::diagnostic::Source;
 use crate::sigma::{Placeholders, load};
 
 const SECOND: i64 = 1_000_000;
 
-/// One correlation of each kind over two rules, and a chain.
+/// One correlation of each kind over two rules, two baselines, and a chain.
 const RULES: &str = r"
 title: First
 name: first
@@ -35,13 +36,25 @@ title: Ordered
 name: ordered
 correlation: {type: temporal_ordered, rules: [first, second], group-by: [user.username], timespan: 10s}
 ---
+title: News
+name: news
+baseline: {type: first_seen, rules: [first, second], group-by: [user.username], of: [objectRef.name], learn: 10s, forget: 25s}
+---
+title: Outburst
+name: outburst
+baseline: {type: spike, rules: [first], group-by: [user.username], timespan: 5s, learn: 10s, forget: 30s, at-least: 2, deviations: 0.5}
+---
 title: Chain
 name: chain
 correlation: {type: temporal_ordered, rules: [many, second], group-by: [user.username], timespan: 20s}
 ";
 
 fn plan() -> Correlations {
-    let loaded = load(&[Source::new("test.yml", RULES)], &Placeholders::new());
+    plan_of(RULES)
+}
+
+fn plan_of(rules: &str) -> Correlations {
+    let loaded = load(&[Source::new("test.yml", rules)], &Placeholders::new());
     let faults: Vec<_> = loaded
         .diagnostics
         .iter()
@@ -180,7 +193,7 @@ proptest! {
                 ));
             }
         }
-        for name in ["many", "values", "ordered"] {
+        for name in ["many", "values", "ordered", "news", "outburst"] {
             let mut found = found.remove(name).unwrap_or_default();
             found.sort();
             let forced = by_force(&plan, name, &events);
@@ -318,4 +331,140 @@ fn a_flood_of_keys_pushes_out_no_attack_that_goes_on() {
         1,
         "the third event of the slow one completes its window"
     );
+}
+
+/// A group that was learned long ago, fed with a new name at these times.
+fn learned(state: &mut State<u64>, plan: &Correlations, times_us: &[i64]) -> usize {
+    let news = plan
+        .all()
+        .iter()
+        .position(|spec| spec.header.name == "news");
+    let mut feed = |number: usize, time_us: i64, name: u8| {
+        let happening = Happening {
+            time_us,
+            rule: 0,
+            user: 0,
+            name,
+        };
+        state.feed(plan, &event(plan, number, happening));
+    };
+    // Seen often enough to be remembered.
+    for number in 0..60 {
+        feed(number, number as i64 * 20 * SECOND, 0);
+    }
+    for (number, time_us) in times_us.iter().enumerate() {
+        feed(100 + number, *time_us, 1 + u8::try_from(number).unwrap());
+    }
+    news.unwrap()
+}
+
+#[test]
+fn new_values_within_an_hour_are_one_finding_that_tells_what_was_known() {
+    let plan = plan();
+    let mut state: State<u64> = State::default();
+    let times_us = [1181, 1182, 1200].map(|second| second * SECOND);
+    let news = learned(&mut state, &plan, &times_us);
+    let ended = state.finish(&plan);
+    let of_news: Vec<_> = ended
+        .iter()
+        .filter(|ended| ended.correlation == news)
+        .collect();
+    let [only] = of_news.as_slice() else {
+        panic!("{} findings", of_news.len());
+    };
+    let episode = &only.episode;
+    assert_eq!((episode.events, episode.first_us), (3, times_us[0]));
+    assert_eq!(
+        episode.values,
+        ["name-1".into(), "name-2".into(), "name-3".into()]
+    );
+    let usual = episode.usual.as_deref().unwrap();
+    assert_eq!((usual.since_us, usual.events), (0, 60));
+    let Habit::Values { known, count, .. } = &usual.habit else {
+        panic!("no values");
+    };
+    assert_eq!((&*known[0].text, known[0].times, *count), ("name-0", 60, 1));
+}
+
+#[test]
+fn a_finding_that_is_over_leaves_its_group_which_goes_on() {
+    let mut text = RULES.replace("forget: 25s", "forget: 2d");
+    text = text.replace("forget: 30s", "forget: 2d");
+    let plan = plan_of(&text);
+    let mut state: State<u64> = State::default();
+    let news = learned(&mut state, &plan, &[1181 * SECOND]);
+    let groups = state.len();
+    assert!(
+        state
+            .take_ended()
+            .iter()
+            .all(|ended| ended.correlation != news)
+    );
+    let cluster: Arc<str> = "".into();
+    state.advance(&plan, &cluster, 1181 * SECOND + 3600 * SECOND);
+    assert!(
+        state
+            .take_ended()
+            .iter()
+            .all(|ended| ended.correlation != news)
+    );
+    state.advance(&plan, &cluster, 1181 * SECOND + 3600 * SECOND + 1);
+    let ended = state.take_ended();
+    assert!(ended.iter().any(|ended| ended.correlation == news));
+    let mut state = stored(&state);
+    assert!(groups > state.len() && !state.is_empty());
+    // What was found is known now, and what is new is another finding.
+    let later = |number: usize, name: u8| {
+        let happening = Happening {
+            time_us: 2 * 3600 * SECOND,
+            rule: 0,
+            user: 0,
+            name,
+        };
+        event(&plan, number, happening)
+    };
+    assert!(
+        state
+            .feed(&plan, &later(200, 1))
+            .iter()
+            .all(|(of, _)| *of != news)
+    );
+    assert!(
+        state
+            .feed(&plan, &later(201, 2))
+            .iter()
+            .any(|(of, _)| *of == news)
+    );
+}
+
+#[test]
+fn what_a_baseline_must_forget_is_counted() {
+    let plan = plan();
+    let news = plan
+        .all()
+        .iter()
+        .position(|spec| spec.header.name == "news");
+    let mut state = State::default();
+    for number in 0..300_u64 {
+        let mut identity = [0; 16];
+        identity[..8].copy_from_slice(&number.to_be_bytes());
+        let fed = Fed {
+            at: Moment {
+                time_us: 0,
+                identity,
+            },
+            cluster: "".into(),
+            goes_on: false,
+            feeds: vec![Feed {
+                correlation: news.unwrap(),
+                input: 0,
+                values: [None].into(),
+                value: Some(number.to_string().into()),
+            }],
+            brief: "".into(),
+            witness: (),
+        };
+        state.feed(&plan, &fed);
+    }
+    assert_eq!(state.lost()[&news.unwrap()].forgotten, 300 - 256);
 }

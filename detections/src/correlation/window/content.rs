@@ -1,5 +1,6 @@
 //! What a window keeps beside the times of its events, by the kind of the correlation.
 
+use std::borrow::Cow;
 use std::slice;
 
 use serde::{Deserialize, Serialize};
@@ -8,12 +9,16 @@ use serde_json::Value;
 use crate::scalar;
 use crate::sigma::ast::{Bounds, Correlation, Kind};
 
-use super::VALUES_MAX;
 use super::distinct::Distinct;
 use super::inputs::{Inputs, Sequence};
+use super::known::Known;
 use super::number::millionths;
 use super::numbers::Numbers;
+use super::rare::Rare;
 use super::sketch::Sketch;
+use super::spike::{Demand, Spike};
+use super::usual::Usual;
+use super::{Reached, VALUES_MAX};
 
 /// Distinct values that a window tells apart even if fewer decide, so that a finding can list them.
 pub(super) const VALUES_MIN: usize = 64;
@@ -33,8 +38,10 @@ impl<'a> Part<'a> {
     /// `None` if the event lacks what the kind looks at.
     pub(super) fn of(kind: &Kind, value: Option<&'a Value>) -> Option<Self> {
         match kind {
-            Kind::EventCount | Kind::Temporal | Kind::TemporalOrdered => Some(Self::Event),
-            Kind::ValueCount(_) => {
+            Kind::EventCount | Kind::Temporal | Kind::TemporalOrdered | Kind::Spike { .. } => {
+                Some(Self::Event)
+            }
+            Kind::ValueCount(_) | Kind::FirstSeen { .. } | Kind::Rare { .. } => {
                 let members = match value? {
                     Value::Array(members) => members.as_slice(),
                     single => slice::from_ref(single),
@@ -103,6 +110,12 @@ pub(super) enum Content {
     Numbers(Box<Numbers>),
     /// `value_percentile`.
     Sketch(Box<Sketch>),
+    /// `first_seen`.
+    Known(Box<Known>),
+    /// `rare`.
+    Rare(Box<Rare>),
+    /// `spike`.
+    Spike(Box<Spike>),
 }
 
 impl Content {
@@ -117,16 +130,89 @@ impl Content {
             Kind::TemporalOrdered => Self::Sequence(Box::new(Sequence::new(spec.inputs.len()))),
             Kind::ValueSum(_) | Kind::ValueAvg(_) => Self::Numbers(Box::new(Numbers::new(slides))),
             Kind::ValuePercentile(..) => Self::Sketch(Box::new(Sketch::new(slides))),
+            Kind::FirstSeen { .. } => Self::Known(Box::default()),
+            Kind::Rare { .. } => Self::Rare(Box::default()),
+            Kind::Spike { .. } => Self::Spike(Box::default()),
         }
     }
 
-    /// What is older leaves. Inputs and sequences compare times when they are asked.
+    /// Whether it is a baseline's.
+    pub(super) fn learns(&self) -> bool {
+        matches!(self, Self::Known(_) | Self::Rare(_) | Self::Spike(_))
+    }
+
+    /// What a baseline makes of an event.
+    pub(super) fn learn(
+        &mut self,
+        spec: &Correlation,
+        time_us: i64,
+        part: Part<'_>,
+    ) -> Option<Reached> {
+        match (self, &spec.kind, part) {
+            (Self::Known(known), Kind::FirstSeen { memory, .. }, Part::Values(members)) => {
+                known.learn(*memory, time_us, &different(members))
+            }
+            (Self::Rare(rare), Kind::Rare { memory, below, .. }, Part::Values(members)) => {
+                rare.learn(*memory, *below, time_us, &different(members))
+            }
+            (
+                Self::Spike(spike),
+                Kind::Spike {
+                    memory,
+                    at_least,
+                    deviations,
+                },
+                _,
+            ) => {
+                let demand = Demand {
+                    memory: *memory,
+                    bucket_us: spec.timespan_us,
+                    at_least: *at_least,
+                    deviations: *deviations,
+                };
+                spike.learn(&demand, time_us)
+            }
+            _ => None,
+        }
+    }
+
+    /// What was usual before the last event; `None` where nothing is learned.
+    pub(super) fn usual(&self) -> Option<Usual> {
+        match self {
+            Self::Known(known) => Some(known.usual()),
+            Self::Rare(rare) => Some(rare.usual()),
+            Self::Spike(spike) => Some(spike.usual()),
+            _ => None,
+        }
+    }
+
+    /// How much of what is usual had to be forgotten before its time.
+    pub(super) fn forgotten(&self) -> u64 {
+        match self {
+            Self::Known(known) => known.forgotten(),
+            Self::Rare(rare) => rare.forgotten(),
+            Self::Spike(spike) => spike.forgotten(),
+            _ => 0,
+        }
+    }
+
+    /// The values that a finding names.
+    pub(super) fn values(&self) -> Vec<&str> {
+        match self {
+            Self::Values(values) => values.texts(),
+            Self::Known(known) => known.texts(),
+            Self::Rare(rare) => rare.texts(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What is older leaves. Inputs and sequences compare times when they are asked; baselines leave for themselves.
     pub(super) fn leave(&mut self, start_us: i64) {
         match self {
             Self::Values(values) => values.leave(start_us),
             Self::Numbers(numbers) => numbers.leave(start_us),
             Self::Sketch(sketch) => sketch.leave(start_us),
-            Self::Events { .. } | Self::Inputs(_) | Self::Sequence(_) => {}
+            _ => {}
         }
     }
 
@@ -195,6 +281,8 @@ impl Content {
                 };
                 measure(sketch.percentile(percentile)?, None, false)
             }
+            // These judge each event by what was before it.
+            Self::Known(_) | Self::Rare(_) | Self::Spike(_) => return None,
         })
     }
 
@@ -207,6 +295,9 @@ impl Content {
             Self::Sequence(sequence) => sequence.longest().map_or(0, |(length, _)| length as u64),
             Self::Numbers(numbers) => numbers.len(),
             Self::Sketch(sketch) => sketch.len(),
+            Self::Known(known) => known.events(),
+            Self::Rare(rare) => rare.events(),
+            Self::Spike(spike) => spike.events(),
         })
     }
 
@@ -219,8 +310,22 @@ impl Content {
             Self::Sequence(sequence) => sequence.weight(),
             Self::Numbers(numbers) => numbers.weight(),
             Self::Sketch(sketch) => sketch.weight(),
+            Self::Known(known) => known.weight(),
+            Self::Rare(rare) => rare.weight(),
+            Self::Spike(spike) => spike.weight(),
         }
     }
+}
+
+/// The texts of scalars, each once, in their order.
+fn different(members: &[Value]) -> Vec<Cow<'_, str>> {
+    let mut texts = Vec::with_capacity(members.len());
+    for text in members.iter().filter_map(scalar::text) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    texts
 }
 
 fn with_some((length, first_us): (usize, i64)) -> (usize, Option<i64>) {

@@ -1,4 +1,4 @@
-//! The distinct values of a window, the most recently seen ones.
+//! The distinct values of a window, the most recently seen ones, each with what its owner notes of it.
 //!
 //! Entries lie in one list and are linked by when they were last seen. What is seen again moves to the front, what is too old
 //! leaves at the back; beyond the bound the back leaves early. So the list always holds the most recently seen values, and
@@ -24,10 +24,10 @@ const SCANNED_MAX: usize = 16;
 /// Characters of a value that are kept to be shown. Values are told apart by the hash of all of it.
 pub(super) const TEXT_CHARS_MAX: usize = 128;
 
-/// Distinct values and when each was last seen.
+/// Distinct values, when each was last seen, and a note on each.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Distinct {
-    slots: Vec<Slot>,
+pub(super) struct Distinct<N = ()> {
+    slots: Vec<Slot<N>>,
     /// The place of the most recently seen.
     newest: u32,
     /// The place of the least recently seen.
@@ -42,15 +42,27 @@ pub(super) struct Distinct {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Slot {
+struct Slot<N> {
     hash: u64,
     seen_us: i64,
     text: Box<str>,
     newer: u32,
     older: u32,
+    note: N,
 }
 
-impl Default for Distinct {
+/// A value that is held.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held<'a, N> {
+    /// As far as it is kept to be shown.
+    pub(super) text: &'a str,
+    /// When it was last seen, microseconds.
+    pub(super) seen_us: i64,
+    /// What is noted of it.
+    pub(super) note: &'a N,
+}
+
+impl<N> Default for Distinct<N> {
     fn default() -> Self {
         Self {
             slots: Vec::new(),
@@ -63,27 +75,56 @@ impl Default for Distinct {
     }
 }
 
-impl Distinct {
-    /// A value was seen, not earlier than any before.
-    pub(super) fn see(&mut self, text: &str, at_us: i64, values_max: usize) {
+impl<N: Default> Distinct<N> {
+    /// A value was seen, not earlier than any before. Hands out the note on it, which is empty if it is new.
+    pub(super) fn see(&mut self, text: &str, at_us: i64, values_max: usize) -> &mut N {
         let hash = hash_of(text);
-        if let Some(place) = self.find(hash) {
-            self.unlink(place);
-            self.slots[place as usize].seen_us = at_us;
-            self.link(place);
-            return;
-        }
-        if self.slots.len() >= values_max
-            && let Some(dropped_us) = self.remove_oldest()
-        {
-            self.dropped_us = dropped_us;
-        }
-        self.insert(hash, cut(text), at_us);
+        let place = match self.find(hash) {
+            Some(place) => {
+                self.unlink(place);
+                self.slots[place as usize].seen_us = at_us;
+                self.link(place);
+                place
+            }
+            None => {
+                if self.slots.len() >= values_max
+                    && let Some(dropped_us) = self.remove_oldest()
+                {
+                    self.dropped_us = dropped_us;
+                }
+                self.insert(hash, cut(text), at_us)
+            }
+        };
+        &mut self.slots[place as usize].note
+    }
+}
+
+impl<N> Distinct<N> {
+    /// The note on a value, if it is held.
+    pub(super) fn note(&mut self, text: &str) -> Option<&N> {
+        let place = self.find(hash_of(text))?;
+        Some(&self.slots[place as usize].note)
+    }
+
+    /// The notes on all values.
+    pub(super) fn notes_mut(&mut self) -> impl Iterator<Item = &mut N> {
+        self.slots.iter_mut().map(|slot| &mut slot.note)
+    }
+
+    /// All values, newest first.
+    pub(super) fn newest(&self) -> impl Iterator<Item = Held<'_, N>> {
+        let first = self.slots.get(self.newest as usize);
+        let slots = iter::successors(first, |slot| self.slots.get(slot.older as usize));
+        slots.map(|slot| Held {
+            text: &slot.text,
+            seen_us: slot.seen_us,
+            note: &slot.note,
+        })
     }
 
     /// Values that were last seen earlier leave.
     pub(super) fn leave(&mut self, start_us: i64) {
-        let is_old = |slot: &Slot| slot.seen_us < start_us;
+        let is_old = |slot: &Slot<N>| slot.seen_us < start_us;
         while self.slots.get(self.oldest as usize).is_some_and(is_old) {
             self.remove_oldest();
         }
@@ -105,14 +146,13 @@ impl Distinct {
 
     /// The newest values, newest first.
     pub(super) fn texts(&self) -> Vec<&str> {
-        let first = self.slots.get(self.newest as usize);
-        let slots = iter::successors(first, |slot| self.slots.get(slot.older as usize));
-        slots.take(VALUES_MIN).map(|slot| &*slot.text).collect()
+        let newest = self.newest().take(VALUES_MIN);
+        newest.map(|held| held.text).collect()
     }
 
     /// Bytes on the heap, about.
     pub(super) fn weight(&self) -> usize {
-        let slots = self.slots.capacity() * size_of::<Slot>();
+        let slots = self.slots.capacity() * size_of::<Slot<N>>();
         let index = self.index.as_ref().map_or(0, |index| {
             size_of::<HashTable<u32>>() + index.allocation_size()
         });
@@ -131,7 +171,10 @@ impl Distinct {
         index.map(place_of)
     }
 
-    fn insert(&mut self, hash: u64, text: Box<str>, seen_us: i64) {
+    fn insert(&mut self, hash: u64, text: Box<str>, seen_us: i64) -> u32
+    where
+        N: Default,
+    {
         // The first of most windows is the last.
         if self.slots.capacity() == 0 {
             self.slots.reserve_exact(1);
@@ -144,12 +187,14 @@ impl Distinct {
             text,
             newer: NONE,
             older: NONE,
+            note: N::default(),
         });
         if let Some(index) = &mut self.index {
             let slots = &self.slots;
             index.insert_unique(hash, place, |place| slots[*place as usize].hash);
         }
         self.link(place);
+        place
     }
 
     /// Removes the least recently seen value, and tells when that was.
@@ -209,7 +254,7 @@ impl Distinct {
     }
 }
 
-fn index(slots: &[Slot]) -> HashTable<u32> {
+fn index<N>(slots: &[Slot<N>]) -> HashTable<u32> {
     let mut index = HashTable::with_capacity(slots.len());
     for (place, slot) in slots.iter().enumerate() {
         index.insert_unique(slot.hash, place_of(place), |place| {

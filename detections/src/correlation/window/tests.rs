@@ -7,6 +7,7 @@ use super::distinct::TEXT_CHARS_MAX;
 use super::*;
 
 mod agreement;
+mod baseline;
 mod numbers;
 
 const SECOND: i64 = 1_000_000;

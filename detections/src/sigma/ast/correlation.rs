@@ -1,4 +1,5 @@
-//! What a correlation document says: which rules' matches belong together, over how long, and how many make a finding.
+//! What a correlation or a baseline document says: which rules' matches belong together, over how long, and what makes a
+//! finding.
 
 use std::fmt;
 
@@ -17,9 +18,9 @@ pub struct Correlation {
     pub inputs: Vec<Input>,
     /// What tells groups apart; each group has windows of its own. The cluster always does, too.
     pub group_by: Vec<GroupField>,
-    /// The length of a window, microseconds of event time.
+    /// The length of a window, of a bucket of a [`Kind::Spike`], microseconds of event time; 0 where neither is asked for.
     pub timespan_us: i64,
-    /// What must hold of the window.
+    /// What must hold of the window. Of a baseline its kind says all.
     pub bounds: Bounds,
     /// It only feeds others, and raises nothing by itself.
     pub silent: bool,
@@ -42,10 +43,44 @@ pub enum Kind {
     ValueAvg(ValueField),
     /// A percentile of a numeric field, 0 to 100.
     ValuePercentile(ValueField, f64),
+    /// A baseline: whether a group shows a value that it has not shown for long.
+    FirstSeen {
+        /// The fields whose values together are one.
+        of: Vec<ValueField>,
+        /// For how long a group learns and remembers.
+        memory: Memory,
+    },
+    /// A baseline: whether a group shows a value that it hardly ever shows.
+    Rare {
+        /// The fields whose values together are one.
+        of: Vec<ValueField>,
+        /// For how long a group learns, and after how long an event weighs half.
+        memory: Memory,
+        /// The share of the group's events below which a value is rare, 0 to 1.
+        below: f64,
+    },
+    /// A baseline: whether a group does far more within a timespan than it used to.
+    Spike {
+        /// For how long a group learns and remembers.
+        memory: Memory,
+        /// The least number of events that is one.
+        at_least: u64,
+        /// By how many median deviations it must exceed the median.
+        deviations: f64,
+    },
+}
+
+/// For how long the groups of a baseline learn and remember, microseconds of event time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// A group is silent that long after its first event.
+    pub learn_us: i64,
+    /// What was not seen for longer is new again; a group that was silent for longer is forgotten.
+    pub forget_us: i64,
 }
 
 impl Kind {
-    /// Sigma's word for it.
+    /// The word for it: Sigma's, or our own for baselines.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -56,6 +91,9 @@ impl Kind {
             Self::ValueSum(_) => "value_sum",
             Self::ValueAvg(_) => "value_avg",
             Self::ValuePercentile(..) => "value_percentile",
+            Self::FirstSeen { .. } => "first_seen",
+            Self::Rare { .. } => "rare",
+            Self::Spike { .. } => "spike",
         }
     }
 
@@ -67,7 +105,32 @@ impl Kind {
             | Self::ValueSum(field)
             | Self::ValueAvg(field)
             | Self::ValuePercentile(field, _) => Some(field),
-            Self::EventCount | Self::Temporal | Self::TemporalOrdered => None,
+            Self::EventCount
+            | Self::Temporal
+            | Self::TemporalOrdered
+            | Self::FirstSeen { .. }
+            | Self::Rare { .. }
+            | Self::Spike { .. } => None,
+        }
+    }
+
+    /// The fields whose values together are what a baseline knows; empty where it knows none.
+    #[must_use]
+    pub fn of(&self) -> &[ValueField] {
+        match self {
+            Self::FirstSeen { of, .. } | Self::Rare { of, .. } => of,
+            _ => &[],
+        }
+    }
+
+    /// For how long a baseline learns and remembers; `None` if it is none.
+    #[must_use]
+    pub fn memory(&self) -> Option<Memory> {
+        match self {
+            Self::FirstSeen { memory, .. }
+            | Self::Rare { memory, .. }
+            | Self::Spike { memory, .. } => Some(*memory),
+            _ => None,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use detections::correlation::{Episode, Step, Values};
+use detections::correlation::{Episode, Step, Usual, Values};
 use detections::sigma::ast::Correlation;
 
 use crate::alert::ObjectRef;
@@ -23,8 +23,10 @@ pub struct Joined {
     pub exact: bool,
     /// What happened, some of it.
     pub steps: Vec<Step>,
-    /// Values that were counted, some of them.
+    /// Values that were counted, or were not usual, some of them.
     pub counted: Vec<Box<str>>,
+    /// What a baseline knew when it first found something.
+    pub usual: Option<Box<Usual>>,
     /// The whole event, if only a part of it is kept.
     pub whole: Option<Whole>,
 }
@@ -69,6 +71,7 @@ pub(crate) fn finding_of(
             exact: episode.exact,
             steps: episode.steps.clone(),
             counted: episode.values.clone(),
+            usual: episode.usual.clone(),
             whole: episode.witness.whole,
         })),
     }

@@ -41,6 +41,18 @@ title: Many names
 name: names
 correlation: {type: value_count, rules: [reads, lists], timespan: 2m, condition: {field: objectRef.name, gte: 3}}
 ---
+title: A new name
+name: news
+baseline: {type: first_seen, rules: [reads, lists], group-by: [user.username], of: [objectRef.name], learn: 2m, forget: 30m}
+---
+title: A rare name
+name: rarity
+baseline: {type: rare, rules: [reads, lists], of: [verb, objectRef.name], below: 15%, learn: 2m, forget: 30m}
+---
+title: Many reads at once
+name: outburst
+baseline: {type: spike, rules: [reads], timespan: 1m, learn: 2m, forget: 30m, at-least: 2, deviations: 0.5}
+---
 title: A list, then reads
 name: chain
 correlation: {type: temporal_ordered, rules: [lists, many], group-by: [user.username], timespan: 5m}

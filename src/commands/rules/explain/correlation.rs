@@ -1,11 +1,11 @@
-//! What a correlation makes of some events: which fed it, how its windows filled, where it fired.
+//! What a correlation or a baseline makes of some events: which fed it, how its windows filled, where it fired.
 
 use std::io::Write;
 
-use detections::correlation::{Trial, TrialStep};
+use detections::correlation::{Reached, Trial, TrialStep};
 use detections::event::Event;
 use detections::sigma::Loaded;
-use detections::sigma::ast::{Correlation, Input};
+use detections::sigma::ast::{Correlation, Input, Kind};
 use pipeline::wire::text::safe;
 
 pub(super) fn show(loaded: &Loaded, events: &[Event], out: &mut impl Write) -> std::io::Result<()> {
@@ -41,11 +41,18 @@ fn show_one(
     Ok(())
 }
 
-/// `value_count of objectRef.name by actor.canonical, within 600 s: at least 10`.
+/// `value_count of objectRef.name by actor.canonical, within 600 s: at least 10`, `first_seen of source.network by
+/// actor.canonical, learn 7 d, forget 30 d`.
 fn described(correlation: &Correlation) -> String {
     let kind = correlation.kind.as_str();
-    let field = correlation.kind.field();
-    let of = field.map_or_else(String::new, |field| format!(" of {}", field.name));
+    let fields = correlation.kind.field().into_iter();
+    let fields = fields.chain(correlation.kind.of());
+    let fields: Vec<_> = fields.map(|field| field.name.as_str()).collect();
+    let of = if fields.is_empty() {
+        String::new()
+    } else {
+        format!(" of {}", fields.join(" · "))
+    };
     let names = correlation.group_by.iter().map(|field| field.name.as_str());
     let names: Vec<_> = names.collect();
     let by = if names.is_empty() {
@@ -54,7 +61,39 @@ fn described(correlation: &Correlation) -> String {
         format!(" by {}", names.join(", "))
     };
     let seconds = correlation.timespan_us / 1_000_000;
-    format!("{kind}{of}{by}, within {seconds} s: {}", correlation.bounds)
+    let Some(memory) = correlation.kind.memory() else {
+        return format!("{kind}{of}{by}, within {seconds} s: {}", correlation.bounds);
+    };
+    let what = match &correlation.kind {
+        Kind::Rare { below, .. } => format!(", below {} %", below * 100.0),
+        Kind::Spike {
+            at_least,
+            deviations,
+            ..
+        } => format!(", within {seconds} s: at least {at_least}, {deviations} deviations"),
+        _ => String::new(),
+    };
+    let (learn, forget) = (length(memory.learn_us), length(memory.forget_us));
+    format!("{kind}{of}{by}{what}, learn {learn}, forget {forget}")
+}
+
+/// `7 d`, `90 s`: in the largest unit of which there is a whole number.
+fn length(us: i64) -> String {
+    let seconds = us / 1_000_000;
+    let units = [(86_400, "d"), (3_600, "h"), (60, "min")];
+    let whole = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+    let (unit, word) = whole.unwrap_or((1, "s"));
+    format!("{} {word}", seconds / unit)
+}
+
+fn told(correlation: &Correlation, reached: &Reached) -> String {
+    let value = reached.value;
+    match correlation.kind {
+        Kind::FirstSeen { .. } => format!("  → {value} new"),
+        Kind::Rare { .. } => format!("  → {:.3} % before", value * 100.0),
+        Kind::Spike { .. } => format!("  → {value} in the timespan"),
+        _ => format!("  → {value} reached"),
+    }
 }
 
 fn show_step(
@@ -73,7 +112,7 @@ fn show_step(
     let input = correlation.inputs.get(step.input).map_or("?", Input::name);
     let time = event.text(&["stageTimestamp"]).unwrap_or("no time");
     let reached = step.reached.as_ref();
-    let reached = reached.map_or_else(String::new, |now| format!("  → {} reached", now.value));
+    let reached = reached.map_or_else(String::new, |now| told(correlation, now));
     let number = step.event + 1;
     writeln!(
         out,
