@@ -272,12 +272,11 @@ impl<W: Clone> State<W> {
         let steps = group.steps(spec, reached.first_us);
         let is_over = |episode: &Episode<W>| episode.is_over(spec, fed.at.time_us);
         let before = group.episode.take_if(|episode| is_over(episode));
-        match &mut group.episode {
-            Some(episode) => episode.go_on(reached, fed, &steps, &group.window),
-            None => {
-                let episode = Episode::new(reached, fed, steps, &group.window);
-                group.episode = Some(Box::new(episode));
-            }
+        if let Some(episode) = &mut group.episode {
+            episode.go_on(reached, fed, &steps, &group.window);
+        } else {
+            let episode = Episode::new(reached, fed, steps, &group.window);
+            group.episode = Some(Box::new(episode));
         }
         if let Some(before) = before {
             self.ended.push(Ended {

@@ -349,8 +349,8 @@ fn learned(state: &mut State<u64>, plan: &Correlations, times_us: &[i64]) -> usi
         state.feed(plan, &event(plan, number, happening));
     };
     // Seen often enough to be remembered.
-    for number in 0..60 {
-        feed(number, number as i64 * 20 * SECOND, 0);
+    for (number, turn) in (0..60_i64).enumerate() {
+        feed(number, turn * 20 * SECOND, 0);
     }
     for (number, time_us) in times_us.iter().enumerate() {
         feed(100 + number, *time_us, 1 + u8::try_from(number).unwrap());

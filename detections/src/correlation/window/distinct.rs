@@ -79,21 +79,18 @@ impl<N: Default> Distinct<N> {
     /// A value was seen, not earlier than any before. Hands out the note on it, which is empty if it is new.
     pub(super) fn see(&mut self, text: &str, at_us: i64, values_max: usize) -> &mut N {
         let hash = hash_of(text);
-        let place = match self.find(hash) {
-            Some(place) => {
-                self.unlink(place);
-                self.slots[place as usize].seen_us = at_us;
-                self.link(place);
-                place
+        let place = if let Some(place) = self.find(hash) {
+            self.unlink(place);
+            self.slots[place as usize].seen_us = at_us;
+            self.link(place);
+            place
+        } else {
+            if self.slots.len() >= values_max
+                && let Some(dropped_us) = self.remove_oldest()
+            {
+                self.dropped_us = dropped_us;
             }
-            None => {
-                if self.slots.len() >= values_max
-                    && let Some(dropped_us) = self.remove_oldest()
-                {
-                    self.dropped_us = dropped_us;
-                }
-                self.insert(hash, cut(text), at_us)
-            }
+            self.insert(hash, cut(text), at_us)
         };
         &mut self.slots[place as usize].note
     }

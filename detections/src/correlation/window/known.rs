@@ -51,7 +51,7 @@ impl Known {
         }
         self.found = new.len();
         let is_found = is_learned && !new.is_empty();
-        is_found.then(|| Reached {
+        is_found.then_some(Reached {
             first_us: now_us,
             value: new.len() as f64,
             fresh: 1,
