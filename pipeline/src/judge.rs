@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use detections::batch::{EventRow, columns_of};
-use detections::correlation::{Correlations, Fed};
+use detections::correlation::Fed;
 use detections::engine::{Evaluator, Match, Verdicts};
 use detections::event::{Envelope, Event, Settings};
 
@@ -23,7 +23,7 @@ use crate::run::Options;
 #[derive(Debug)]
 pub struct Judge<'a> {
     evaluator: Evaluator<'a>,
-    correlations: &'a Correlations,
+    catalog: &'a Catalog,
     settings: Arc<Settings>,
     fingerprints: Fingerprints,
     from_us: Option<i64>,
@@ -41,8 +41,10 @@ pub struct Judged {
     pub(crate) tally: Tally,
     /// The events in order.
     pub(crate) rows: Vec<Row>,
-    /// Events that matched.
+    /// Events that matched rules that raise findings.
     pub(crate) hits: Vec<RowHits>,
+    /// Events that feed correlations.
+    pub(crate) fed: Vec<RowFed>,
     /// Rules that could not be told.
     pub(crate) blind: Vec<Match>,
 }
@@ -75,24 +77,20 @@ pub(crate) struct RowHits {
     pub(crate) event: Event,
     pub(crate) raw: Vec<u8>,
     pub(crate) offset: u64,
-    /// What it is to correlations, without the name of its input. Made here, where several threads work.
-    pub(crate) fed: Option<Box<Fed<Witness>>>,
 }
 
-impl RowHits {
-    /// What the event is to correlations, as one of an input.
-    pub(crate) fn fed(&self, input: &Arc<str>) -> Option<Fed<Witness>> {
-        let mut fed = *self.fed.clone()?;
-        fed.witness.exemplar.input = input.clone();
-        Some(fed)
-    }
+/// An event that feeds correlations, without the name of its input. Made here, where several threads work.
+#[derive(Debug)]
+pub(crate) struct RowFed {
+    pub(crate) row: usize,
+    pub(crate) fed: Fed<Witness>,
 }
 
 impl<'a> Judge<'a> {
     pub(crate) fn new(catalog: &'a Catalog, options: &Options, fingerprints: Fingerprints) -> Self {
         Self {
             evaluator: catalog.set.evaluator(),
-            correlations: &catalog.correlations,
+            catalog,
             settings: options.settings.clone(),
             fingerprints,
             from_us: options.from_us,
@@ -160,17 +158,29 @@ impl<'a> Judge<'a> {
         if !self.verdicts.matched.is_empty()
             && let Ok(parsed) = row.event()
         {
+            self.keep(number, event, parsed, time);
+        }
+    }
+
+    /// Keeps of an event that matched what findings and correlations need.
+    fn keep(&mut self, row: usize, event: &RawEvent<'_>, parsed: Event, time: Option<i64>) {
+        let matched = &self.verdicts.matched;
+        let place = (event.bytes, time, event.offset);
+        let fed = fed(&self.catalog.correlations, matched, &parsed, place, brief);
+        if let Some(fed) = fed {
+            self.bytes += fed.witness.weight();
+            self.judged.fed.push(RowFed { row, fed });
+        }
+        let is_loud = |rule: &&usize| self.catalog.is_loud(**rule);
+        let rules: Vec<usize> = matched.iter().filter(is_loud).copied().collect();
+        if !rules.is_empty() {
             self.bytes += event.bytes.len();
-            let rules = self.verdicts.matched.clone();
-            let place = (event.bytes, time, event.offset);
-            let fed = fed(self.correlations, &rules, &parsed, place, brief);
             self.judged.hits.push(RowHits {
-                row: number,
+                row,
                 rules,
                 event: parsed,
                 raw: event.bytes.to_vec(),
                 offset: event.offset,
-                fed: fed.map(Box::new),
             });
         }
     }
@@ -199,7 +209,9 @@ impl Judged {
     #[must_use]
     pub fn weight(&self) -> usize {
         let hits = self.hits.iter().map(|hits| 8 * hits.raw.len());
-        self.rows.capacity() * size_of::<Row>()
+        let fed = self.fed.iter().map(|fed| fed.fed.witness.weight());
+        fed.sum::<usize>()
+            + self.rows.capacity() * size_of::<Row>()
             + self.blind.capacity() * size_of::<Match>()
             + hits.sum::<usize>()
     }

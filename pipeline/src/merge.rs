@@ -1,7 +1,12 @@
 //! Puts verdicts in order: counts every record once, and drops byte-equal repeats.
 
+use std::sync::Arc;
+
+use detections::correlation::Fed;
+
 use crate::account::Account;
-use crate::judge::{Judged, RowHits};
+use crate::correlate::stream::Witness;
+use crate::judge::{Judged, RowFed, RowHits};
 use crate::repeats::{Fingerprints, Repeats};
 
 /// Where the verdicts of all judges of a run come together.
@@ -81,6 +86,21 @@ impl Judged {
             oldest_us = [oldest_us, row.time].into_iter().flatten().min();
         }
         (events, oldest_us)
+    }
+
+    /// The events that feed correlations and count, as ones of an input.
+    pub(crate) fn take_fed(
+        &mut self,
+        repeated: &Repeated,
+        input: &Arc<str>,
+    ) -> impl Iterator<Item = Fed<Witness>> + use<> {
+        let input = input.clone();
+        let mut fed = std::mem::take(&mut self.fed);
+        fed.retain(|fed| repeated.spares(fed.row));
+        fed.into_iter().map(move |RowFed { mut fed, .. }| {
+            fed.witness.exemplar.input = input.clone();
+            fed
+        })
     }
 
     /// The events that matched and count, with their times.

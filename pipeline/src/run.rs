@@ -101,14 +101,14 @@ impl<'a> Pipeline<'a> {
     pub fn accept(&mut self, item: &Item<'_>) {
         if self.judge.accept(item) {
             let judged = self.judge.take();
-            self.merge(&judged);
+            self.merge(judged);
         }
     }
 
     /// Ends the current input: what is left of it is judged under its name.
     pub fn end_input(&mut self) {
         let judged = self.judge.take();
-        self.merge(&judged);
+        self.merge(judged);
     }
 
     /// Notes what the decoder of an input left out because it was too large.
@@ -117,15 +117,11 @@ impl<'a> Pipeline<'a> {
     }
 
     /// Joins the verdicts on records of the current input, in the order of the input.
-    pub fn merge(&mut self, judged: &Judged) {
-        let repeated = self.merger.merge(judged);
+    pub fn merge(&mut self, mut judged: Judged) {
+        let repeated = self.merger.merge(&judged);
         for hits in judged.hits.iter().filter(|hits| repeated.spares(hits.row)) {
             let time = judged.rows[hits.row].time;
-            for rule in hits
-                .rules
-                .iter()
-                .filter(|rule| self.catalog.is_loud(**rule))
-            {
+            for rule in &hits.rules {
                 self.acts.add(&Hit {
                     rule: *rule,
                     event: &hits.event,
@@ -135,9 +131,9 @@ impl<'a> Pipeline<'a> {
                     offset: hits.offset,
                 });
             }
-            if let Some(event) = hits.fed(&self.input) {
-                self.sorter.add(event);
-            }
+        }
+        for event in judged.take_fed(&repeated, &self.input) {
+            self.sorter.add(event);
         }
     }
 

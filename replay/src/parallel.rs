@@ -157,7 +157,7 @@ impl<W: Write> Replay<'_, W> {
                     rejects.write(name, &reject.borrowed())?;
                 }
             }
-            for judged in &done.verdicts {
+            for judged in done.verdicts {
                 pipeline.merge(judged);
             }
             reading.show_all(pipeline, floor.consumed());

@@ -398,7 +398,10 @@ impl Evaluator {
         let mut step = self.store.begin()?;
         let now_us = self.held.now_us;
         for held in &self.held.hits {
-            take_in(held, work, &mut step)?;
+            take_in(held, &mut work.ledger, &mut step)?;
+        }
+        for (event, came_us) in &self.held.fed {
+            work.streams.add(event.clone(), *came_us);
         }
         let enricher = Enricher {
             catalog: work.catalog,
@@ -520,30 +523,17 @@ impl Evaluator {
 }
 
 /// Takes the matches of one event in.
-fn take_in(held: &HeldHit, work: &mut Work<'_>, step: &mut Step) -> Result<(), StoreError> {
-    let HeldHit {
-        hits,
-        time,
-        input,
-        now_us,
-    } = held;
-    for rule in hits
-        .rules
-        .iter()
-        .filter(|rule| work.catalog.is_loud(**rule))
-    {
+fn take_in(held: &HeldHit, ledger: &mut Ledger, step: &mut Step) -> Result<(), StoreError> {
+    for rule in &held.hits.rules {
         let hit = Hit {
             rule: *rule,
-            event: &hits.event,
-            raw: &hits.raw,
-            time: *time,
-            input,
-            offset: hits.offset,
+            event: &held.hits.event,
+            raw: &held.hits.raw,
+            time: held.time,
+            input: &held.input,
+            offset: held.hits.offset,
         };
-        work.ledger.add(&hit, *now_us, step)?;
-    }
-    if let Some(event) = hits.fed(input) {
-        work.streams.add(event, *now_us);
+        ledger.add(&hit, held.now_us, step)?;
     }
     Ok(())
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use detections::correlation::Fed;
+
 use crate::completeness::{Arrival, Sender};
+use crate::correlate::stream::Witness;
 use crate::decode::Rejected;
 use crate::decode::limits::KEPT_BYTES_MAX;
 use crate::hex::hex;
@@ -22,6 +25,8 @@ const LETTER_BYTES: usize = 512;
 #[derive(Default)]
 pub(super) struct Held {
     pub(super) hits: Vec<HeldHit>,
+    /// Events that feed correlations, with the time of the log when they came.
+    pub(super) fed: Vec<(Fed<Witness>, i64)>,
     pub(super) letters: Vec<DeadLetter>,
     /// How far followed files were read, by path.
     pub(super) checkpoints: BTreeMap<String, String>,
@@ -61,7 +66,7 @@ impl Held {
 
     pub(super) fn absorb(
         &mut self,
-        judged: Judged,
+        mut judged: Judged,
         merger: &mut Merger,
         input: &Arc<str>,
         sender: Option<&Sender>,
@@ -75,6 +80,11 @@ impl Held {
                 oldest_us,
             };
             note(&mut self.arrivals, sender, arrival);
+        }
+        for fed in judged.take_fed(&repeated, input) {
+            self.since.get_or_insert_with(Instant::now);
+            self.bytes += fed.witness.weight();
+            self.fed.push((fed, self.now_us));
         }
         for (hits, time) in judged.into_hits(&repeated) {
             self.since.get_or_insert_with(Instant::now);
