@@ -1,7 +1,7 @@
 //! What correlations need besides the events themselves: their order.
 //!
 //! Correlations consume one stream sorted by (event time, request identity). In replay everything is sorted before it is fed
-//! ([`Sorter`]); live, what came waits for the watermark ([`Streams`]). So both feed the same [`State`] the same stream, and
+//! (`Sorter`); live, what came waits for the watermark ([`Streams`]). So both feed the same [`State`] the same stream, and
 //! findings are the same.
 
 mod clock;
