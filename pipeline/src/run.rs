@@ -189,7 +189,11 @@ fn correlated(
     let (plan, rules) = (&catalog.correlations, catalog.set.rules().len());
     let (findings, groups) = replayed(plan, rules, sorter)?;
     let lost = groups.lost().iter();
-    let lost =
-        lost.map(|(place, lost)| (rules + place, lost.given_up + lost.refused + lost.untracked));
+    let lost = lost.map(|(place, lost)| {
+        (
+            rules + place,
+            lost.given_up + lost.refused + lost.untracked + lost.forgotten,
+        )
+    });
     Ok((findings, lost.filter(|(_, count)| *count > 0).collect()))
 }

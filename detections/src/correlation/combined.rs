@@ -4,10 +4,7 @@ use serde_json::Value;
 
 use crate::scalar;
 
-use super::plan::bounded;
-
-/// Combined values of one event. An event with more of them, say a pod of a hundred images, counts with the first ones.
-const COMBINED_MAX: usize = 64;
+use super::plan::{MEMBERS_MAX, bounded};
 
 /// What stands for a field that an event does not have, among others that it has: the core API group has no name.
 const NONE: &str = "-";
@@ -36,7 +33,7 @@ pub(super) fn combined(fields: impl Iterator<Item = Option<Value>>) -> Option<Va
                 longer.push(with(NONE));
             }
         }
-        longer.truncate(COMBINED_MAX);
+        longer.truncate(MEMBERS_MAX);
         all = longer;
     }
     let values = all.into_iter().map(|text| Value::from(&*bounded(text)));
@@ -108,6 +105,6 @@ mod tests {
     fn there_are_not_more_than_can_be_judged() {
         let many: Vec<String> = (0..100).map(|number| number.to_string()).collect();
         let found = combined([Some(json!(many)), Some(json!(many))].into_iter());
-        assert_eq!(found.unwrap().as_array().unwrap().len(), COMBINED_MAX);
+        assert_eq!(found.unwrap().as_array().unwrap().len(), MEMBERS_MAX);
     }
 }

@@ -15,6 +15,9 @@ use super::feed::{Feed, GroupId, group_id};
 /// The longest value of a group that is kept, in bytes. A longer one is cut, and its hash keeps it apart.
 const VALUE_BYTES_MAX: usize = 256;
 
+/// Members of a list that count. An event with more of them, say a pod of a hundred images, counts with the first ones.
+pub(super) const MEMBERS_MAX: usize = 64;
+
 /// A correlation, and which of its inputs, by index.
 type Place = (usize, usize);
 
@@ -125,12 +128,37 @@ impl Correlations {
 /// What a correlation's windows mean: with another meaning what was stored is worthless.
 #[must_use]
 pub fn meaning(correlation: &Correlation) -> [u8; 16] {
-    let inputs: Vec<_> = correlation.inputs.iter().map(Input::name).collect();
-    let parts = format!(
-        "{:?} {inputs:?} {:?} {} {:?}",
-        correlation.kind, correlation.group_by, correlation.timespan_us, correlation.bounds
-    );
-    hash([correlation.header.id.as_str(), &parts])
+    let Correlation {
+        header,
+        kind,
+        bounds,
+        ..
+    } = correlation;
+    // With a filter the inputs are copies under names of their own; what they feed means the same.
+    let own = format!(" for {}", header.name);
+    let mut parts = vec![header.id.clone(), kind.as_str().to_owned()];
+    for input in &correlation.inputs {
+        let name = input.name();
+        parts.push(name.strip_suffix(&own).unwrap_or(name).to_owned());
+    }
+    let groups = correlation.group_by.iter().map(|field| &field.paths);
+    let fields = kind.field().into_iter().chain(kind.of());
+    for paths in groups.chain(fields.map(|field| &field.paths)) {
+        parts.push("field".to_owned());
+        let texts = paths
+            .iter()
+            .map(|path| path.as_ref().map_or("", FieldPath::as_str));
+        parts.extend(texts.map(ToOwned::to_owned));
+    }
+    parts.push(format!("timespan {}", correlation.timespan_us));
+    let bound = |bound: Option<(f64, bool)>| match bound {
+        Some((number, strictly)) => format!("{:x} {strictly}", number.to_bits()),
+        None => "none".to_owned(),
+    };
+    parts.extend([bound(bounds.lower), bound(bounds.upper)]);
+    parts.push(bound(bounds.except.map(|number| (number, false))));
+    parts.extend(kind.parameters());
+    hash(parts.iter().map(String::as_str))
 }
 
 /// What a field holds: a single value as it is, several as a list.
@@ -146,15 +174,19 @@ fn value(event: &Event, path: &FieldPath) -> Option<Value> {
     }
 }
 
-/// A value as JSON; a long one is cut, and its hash keeps it apart.
+/// A value as JSON. Each member of a list is a value of its own; what is long is cut, and its hash keeps it apart.
 fn short(value: &Value) -> Box<str> {
-    let json = value.to_string();
-    if json.len() <= VALUE_BYTES_MAX {
-        return json.into();
-    }
-    Value::String(bounded(text(value)).into())
-        .to_string()
-        .into()
+    let one = |value: &Value| match value {
+        Value::String(long) if long.len() > VALUE_BYTES_MAX => {
+            Value::String(bounded(long.clone()).into())
+        }
+        other => other.clone(),
+    };
+    let short = match value {
+        Value::Array(members) => members.iter().take(MEMBERS_MAX).map(one).collect(),
+        single => one(single),
+    };
+    short.to_string().into()
 }
 
 /// Strings without quotes, anything else as JSON.

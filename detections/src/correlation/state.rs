@@ -28,7 +28,7 @@ use self::room::Room;
 use super::feed::{Feed, GroupId, Values};
 use super::moment::Moment;
 use super::plan::Correlations;
-use super::window::{Reached, Window};
+use super::window::{Reached, Window, takes_part};
 
 /// Shards of the groups.
 pub const SHARDS: u8 = 64;
@@ -226,6 +226,10 @@ impl<W: Clone> State<W> {
         feed: &Feed,
         fed: &Fed<W>,
     ) -> Option<Reached> {
+        let value = feed.value();
+        if !takes_part(&spec.kind, value.as_ref()) {
+            return None;
+        }
         let id = plan.group_id(feed, &fed.cluster);
         if !self.make_room(&id, feed.correlation) {
             return None;
@@ -243,9 +247,7 @@ impl<W: Clone> State<W> {
         });
         group.note(spec, feed.input, fed);
         let forgotten = group.window.forgotten();
-        let reached = group
-            .window
-            .feed(spec, fed.at, feed.input, feed.value().as_ref());
+        let reached = group.window.feed(spec, fed.at, feed.input, value.as_ref());
         let forgotten = group.window.forgotten().saturating_sub(forgotten);
         let is_single = group.window.progress() < 2 && group.episode.is_none();
         shard
@@ -445,6 +447,12 @@ impl<W> State<W> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether a cluster has groups.
+    #[must_use]
+    pub fn has_groups(&self, cluster: &Arc<str>) -> bool {
+        self.timers.contains_key(cluster)
     }
 
     /// Whether some group waits for time to pass.

@@ -78,6 +78,11 @@ const FRESH_MAX: usize = 256;
 /// Below so many entries a list keeps its memory when it shrinks.
 const CAPACITY_FREE: usize = 64;
 
+/// Whether an event with this value takes part in windows of a kind at all.
+pub(super) fn takes_part(kind: &Kind, value: Option<&Value>) -> bool {
+    Part::of(kind, value).is_some()
+}
+
 /// A window in which the condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reached {

@@ -465,6 +465,17 @@ fn bounds(draft: &Draft, condition: &Conditions, kind: &Kind, sink: &mut Sink) -
             return None;
         }
     }
+    // As many as may be kept, and no more, can be counted.
+    let strictly_most = |(number, strictly): (f64, bool)| strictly && number >= most;
+    if !matches!(kind, Kind::ValueCount(_)) && bounds.lower.is_some_and(strictly_most) {
+        sink.error(
+            "bad_condition",
+            place,
+            format!("more than {most} never holds for `{}`", kind.as_str()),
+        )
+        .help(format!("`gte: {most}` is the most that can be asked for"));
+        return None;
+    }
     Some(bounds)
 }
 

@@ -28,13 +28,24 @@ pub(super) fn phrase(correlation: &Correlation, found: &Joined, finding: &Findin
         Kind::EventCount => {
             let steps = steps(found);
             match steps.as_slice() {
-                [only] => format!("{count} times{span}: {}", only.did),
+                [only] if only.count == count => format!("{count} times{span}: {}", only.did),
                 _ => format!("{count} requests{span}"),
             }
         }
         Kind::ValueCount(field) => {
-            let (what, values) = (plural(&field.name), shown(&found.counted));
-            format!("{about}{value} different {what}{span}, by {count} requests: {values}")
+            let (what, values) = (plural(&field.name), shown(&field.name, &found.counted));
+            let is_longer = matches!(
+                (finding.first_us, finding.last_us),
+                (Some(first_us), Some(last_us)) if last_us - first_us > correlation.timespan_us
+            );
+            let within = duration(correlation.timespan_us);
+            if is_longer {
+                format!(
+                    "{about}{value} different {what} within {within}, {count} requests{span}: {values}"
+                )
+            } else {
+                format!("{about}{value} different {what}{span}, by {count} requests: {values}")
+            }
         }
         Kind::Temporal | Kind::TemporalOrdered => {
             let steps = steps(found);
@@ -108,7 +119,7 @@ pub(super) fn evidence(correlation: &Correlation, found: &Joined, count: u64) ->
             line,
             text: format!("the same {}", field.name),
             field: field.name.clone(),
-            values: vec![redact::text(value.as_deref().unwrap_or("none")).into_owned()],
+            values: vec![safe(&field.name, value.as_deref().unwrap_or("none"))],
         });
     }
     evidence
@@ -143,18 +154,24 @@ fn condition(correlation: &Correlation, found: &Joined, count: u64, line: usize)
     }
 }
 
-fn shown(values: &[Box<str>]) -> String {
-    let named = values
-        .iter()
-        .take(VALUES_SHOWN)
-        .map(|value| redact::text(value));
-    let named: Vec<_> = named.collect();
+fn shown(field: &str, values: &[Box<str>]) -> String {
+    let named = values.iter().take(VALUES_SHOWN);
+    let named: Vec<_> = named.map(|value| safe(field, value)).collect();
     let more = if values.len() > VALUES_SHOWN {
         ", …"
     } else {
         ""
     };
     format!("{}{more}", named.join(", "))
+}
+
+/// A value of a field, or of several at once, without what looks like a secret, or has the name of one.
+fn safe(field: &str, value: &str) -> String {
+    if field.contains("exec.command") {
+        return redact::arguments(&[value]).concat();
+    }
+    let value = redact::value_of(field, value);
+    redact::text(&value).into_owned()
 }
 
 /// Whole numbers as such, others with three digits.

@@ -303,12 +303,13 @@ impl Evaluator {
     /// Whether to commit now.
     fn is_due(&self, drained: bool) -> bool {
         let held = &self.held;
+        if held.bytes >= COMMIT_BYTES_MAX {
+            return true;
+        }
         let timer = self.next_timer_us.is_some_and(|due| due <= held.now_us);
         let found = held.since.or(held.moved.filter(|_| timer));
         if let Some(since) = found {
-            return drained
-                || since.elapsed() >= self.options.commit_every
-                || held.bytes >= COMMIT_BYTES_MAX;
+            return drained || since.elapsed() >= self.options.commit_every;
         }
         let moved = held
             .moved

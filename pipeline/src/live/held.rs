@@ -81,8 +81,8 @@ impl Held {
             };
             note(&mut self.arrivals, sender, arrival);
         }
+        // These wait for the watermark anyway, and for no commit of their own.
         for fed in judged.take_fed(&repeated, input) {
-            self.since.get_or_insert_with(Instant::now);
             self.bytes += fed.witness.weight();
             self.fed.push((fed, self.now_us));
         }

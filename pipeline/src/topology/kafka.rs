@@ -34,7 +34,7 @@ pub(super) fn start(
     if correlations > 0 {
         tracing::warn!(
             correlations,
-            "correlations are not judged with state in Kafka yet; all other rules are"
+            "correlations and baselines are not judged with state in Kafka yet, and what only feeds them is silent"
         );
     }
     let options = parts::live_options(config);

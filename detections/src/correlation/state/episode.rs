@@ -100,8 +100,10 @@ impl<W: Clone> Episode<W> {
         self.last_us = self.last_us.max(fed.at.time_us);
         self.value = self.value.max(reached.value);
         self.exact &= reached.exact;
+        // What is older than the last one was told of already, or left out for want of room.
+        let newest_us = self.steps.last().map_or(i64::MIN, |step| step.time_us);
         for step in steps {
-            if !self.steps.contains(step) {
+            if step.time_us >= newest_us && !self.steps.contains(step) {
                 self.steps.push(step.clone());
             }
         }

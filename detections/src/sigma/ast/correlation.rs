@@ -123,6 +123,32 @@ impl Kind {
         }
     }
 
+    /// The numbers of a kind besides fields and bounds, each with its name, in a form that stays the same.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<String> {
+        let mut parts = Vec::new();
+        if let Some(memory) = self.memory() {
+            parts.push(format!("learn {}", memory.learn_us));
+            parts.push(format!("forget {}", memory.forget_us));
+        }
+        match self {
+            Self::ValuePercentile(_, percent) => {
+                parts.push(format!("percentile {:x}", percent.to_bits()));
+            }
+            Self::Rare { below, .. } => parts.push(format!("below {:x}", below.to_bits())),
+            Self::Spike {
+                at_least,
+                deviations,
+                ..
+            } => {
+                parts.push(format!("at-least {at_least}"));
+                parts.push(format!("deviations {:x}", deviations.to_bits()));
+            }
+            _ => {}
+        }
+        parts
+    }
+
     /// For how long a baseline learns and remembers; `None` if it is none.
     #[must_use]
     pub fn memory(&self) -> Option<Memory> {

@@ -3,10 +3,11 @@
 //! Everything is stored in one step with the position in the log, so that a crash neither loses nor doubles anything. Nothing here
 //! reads a clock: the time is the log's.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use detections::correlation::{Correlations, Ended, Episode, GroupId, Lost, Told, Values};
+use detections::correlation::{Correlations, Ended, Episode, Feed, GroupId, Lost, Told, Values};
 
 use crate::correlate::family::{Change, Said};
 use crate::limits::{UPDATE_WAIT_US, WAITING_BYTES_MAX};
@@ -138,11 +139,26 @@ impl Streams {
             self.counts.crowded += 1;
             return;
         }
-        self.waiting_bytes = bytes;
         let key = event_key(&event);
         self.added.insert(key.clone());
-        if let Some(before) = self.waiting.insert(key, event) {
-            self.waiting_bytes -= before.witness.weight();
+        match self.waiting.entry(key) {
+            Entry::Vacant(place) => {
+                self.waiting_bytes = bytes;
+                place.insert(event);
+            }
+            // The same request and stage in other bytes, cut by another way that it took: all that it feeds counts once.
+            Entry::Occupied(mut known) => {
+                let feeds = &mut known.get_mut().feeds;
+                let is_new = |feed: &Feed| {
+                    let place = (feed.correlation, feed.input);
+                    !feeds
+                        .iter()
+                        .any(|known| (known.correlation, known.input) == place)
+                };
+                let more: Vec<Feed> = event.feeds.into_iter().filter(is_new).collect();
+                feeds.extend(more);
+                feeds.sort_by_key(|feed| (feed.correlation, feed.input));
+            }
         }
     }
 
@@ -208,7 +224,9 @@ impl Streams {
         let before = *clock;
         clock.pass(now_us);
         let (clock, watermark_us) = (*clock, clock.watermark_us);
-        if self.moved.remove(cluster) || clock != before {
+        // A cluster that has nothing here needs no clock that goes on.
+        let is_busy = self.groups.has_groups(cluster) || !self.waiting.is_empty();
+        if self.moved.remove(cluster) || (is_busy && clock != before) {
             let content = clock_bytes(&clock);
             memory.put(Kept::Clock, cluster.as_bytes(), content.as_deref())?;
         }
@@ -228,9 +246,8 @@ impl Streams {
             };
             self.waiting_bytes -= event.witness.weight();
             self.groups.feed(plan, &event);
-            if !self.added.remove(&key) {
-                memory.put(Kept::Waiting, &key, None)?;
-            }
+            self.added.remove(&key);
+            memory.put(Kept::Waiting, &key, None)?;
         }
         self.groups
             .advance(plan, cluster, watermark_us.saturating_sub(1));

@@ -15,8 +15,8 @@ use crate::correlate::identity::{Identity, Stage};
 /// fill memory while they wait.
 const WHOLE_BYTES_MAX: usize = 4 << 10;
 
-/// The longest member that is kept of an event that is not kept whole, in bytes: who, what and where from are far shorter.
-const MEMBER_BYTES_MAX: usize = 4 << 10;
+/// The longest member that is kept of an event that is not kept whole, in bytes: a person's groups may be some KiB.
+const MEMBER_BYTES_MAX: usize = 64 << 10;
 
 /// What an event takes besides its bytes, about.
 const EVENT_BYTES: usize = 1024;

@@ -7,9 +7,8 @@ use jiff::Timestamp;
 use crate::alert::Evidence;
 use crate::correlate::Finding;
 use crate::correlate::stream::Joined;
-use crate::redact;
 
-use super::{duration, number, shown};
+use super::{duration, number, safe, shown};
 
 /// Values that are named in one line.
 const KNOWN_SHOWN: usize = 3;
@@ -20,8 +19,14 @@ pub(super) fn phrase(correlation: &Correlation, found: &Joined, finding: &Findin
         return format!("{} requests that are not usual", finding.count);
     };
     let what = singular(correlation.kind.of());
-    let values = shown(&found.counted);
-    let age = age(usual, finding);
+    let of = names(correlation.kind.of());
+    let values = shown(&of, &found.counted);
+    let age = age(correlation, usual, finding);
+    let sure = if found.exact {
+        ""
+    } else {
+        ", as far as is remembered"
+    };
     let requests = match finding.count {
         1 => String::new(),
         count => format!(", {count} requests"),
@@ -29,14 +34,14 @@ pub(super) fn phrase(correlation: &Correlation, found: &Joined, finding: &Findin
     match (&correlation.kind, &usual.habit) {
         (Kind::Rare { .. }, Habit::Values { known, count, .. }) => {
             let (share, events) = (percent(found.value), usual.events);
-            let known = others(known, *count);
+            let known = others(&of, known, *count);
             format!(
                 "rare {what} {values}: {share} of {events} requests in {age}{requests}; {known}"
             )
         }
         (_, Habit::Values { known, count, .. }) => {
-            let known = others(known, *count);
-            format!("first {what} {values} in {age}{requests}; {known}")
+            let known = others(&of, known, *count);
+            format!("first {what} {values} in {age}{sure}{requests}; {known}")
         }
         (
             _,
@@ -69,10 +74,11 @@ pub(super) fn evidence(
         field: field.to_owned(),
         values,
     };
+    let of = names(correlation.kind.of());
     let (demand, ordinary) = demand(correlation, memory);
     let values = match correlation.kind {
         Kind::Spike { .. } => vec![number(found.value)],
-        _ => found.counted.iter().map(|value| safe(value)).collect(),
+        _ => found.counted.iter().map(|value| safe(&of, value)).collect(),
     };
     let mut evidence = vec![line_of(demand, correlation.kind.as_str(), values)];
     let Some(usual) = found.usual.as_deref() else {
@@ -83,10 +89,9 @@ pub(super) fn evidence(
     evidence.push(line_of(since, "requests before", before));
     match &usual.habit {
         Habit::Values { known, .. } => {
-            let of = names(correlation.kind.of());
             for sighting in known {
                 let text = format!("known before, {}", times(sighting));
-                evidence.push(line_of(text, &of, vec![safe(&sighting.text)]));
+                evidence.push(line_of(text, &of, vec![safe(&of, &sighting.text)]));
             }
         }
         Habit::Counts { limit, .. } => {
@@ -129,20 +134,22 @@ fn demand(correlation: &Correlation, memory: Memory) -> (String, String) {
     }
 }
 
-/// How long the group had been known.
-fn age(usual: &Usual, finding: &Finding) -> String {
+/// How long the group had been known, and what it saw is remembered.
+fn age(correlation: &Correlation, usual: &Usual, finding: &Finding) -> String {
     let first_us = finding.first_us.unwrap_or(usual.since_us);
-    duration(first_us.saturating_sub(usual.since_us))
+    let known_us = first_us.saturating_sub(usual.since_us);
+    let memory = correlation.kind.memory();
+    duration(memory.map_or(known_us, |memory| known_us.min(memory.forget_us)))
 }
 
 /// `known before: 10.20.0.0/16 (412 times, last 2026-11-19 14:02Z), …`.
-fn others(known: &[Sighting], count: u64) -> String {
+fn others(of: &str, known: &[Sighting], count: u64) -> String {
     if known.is_empty() {
         return "nothing else is known".to_owned();
     }
     let named = known.iter().take(KNOWN_SHOWN);
     let named: Vec<_> = named
-        .map(|sighting| format!("{} ({})", safe(&sighting.text), times(sighting)))
+        .map(|sighting| format!("{} ({})", safe(of, &sighting.text), times(sighting)))
         .collect();
     let more = match count.saturating_sub(named.len() as u64) {
         0 => String::new(),
@@ -169,10 +176,6 @@ fn time(microseconds: i64) -> String {
 /// A share as people write it.
 fn percent(share: f64) -> String {
     format!("{} %", number(share * 100.0))
-}
-
-fn safe(text: &str) -> String {
-    redact::text(text).into_owned()
 }
 
 fn names(of: &[ValueField]) -> String {
