@@ -42,13 +42,8 @@ impl Source {
 
     /// The words of a span: its first line, without white space around it, at boundaries of characters.
     fn mark(&self, span: Range<usize>) -> Range<usize> {
-        let boundary = |at: usize| {
-            (0..=at.min(self.text.len()))
-                .rev()
-                .find(|at| self.text.is_char_boundary(*at))
-        };
-        let start = boundary(span.start).unwrap_or_default();
-        let end = boundary(span.end).unwrap_or_default().max(start);
+        let start = self.text.floor_char_boundary(span.start);
+        let end = self.text.floor_char_boundary(span.end).max(start);
         let text = self.text.get(start..end).unwrap_or_default();
         let words = text.trim_start();
         let start = start + text.len() - words.len();

@@ -200,8 +200,7 @@ pub(super) fn bounded(text: String) -> Box<str> {
     if text.len() <= VALUE_BYTES_MAX {
         return text.into();
     }
-    let is_end = |end: &usize| text.is_char_boundary(*end);
-    let end = (0..=VALUE_BYTES_MAX).rev().find(is_end).unwrap_or(0);
+    let end = text.floor_char_boundary(VALUE_BYTES_MAX);
     let digest = hash([text.as_str()]).map(|byte| format!("{byte:02x}"));
     format!("{}… ({})", &text[..end], digest.concat()).into()
 }

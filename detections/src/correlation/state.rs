@@ -10,6 +10,8 @@
 //! Baselines are correlations whose groups live long: an episode that is over leaves its group, which goes on.
 
 mod episode;
+mod group;
+mod keeping;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -19,22 +21,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sigma::ast::{Correlation, Input, Kind};
+use crate::sigma::ast::{Correlation, Input};
 
 pub use self::episode::{Episode, Step, Told};
+pub use self::group::{Ended, Group};
 pub use self::room::Lost;
 
 use self::room::Room;
-use super::feed::{Feed, GroupId, Values};
+use super::feed::{Feed, GroupId};
 use super::moment::Moment;
 use super::plan::Correlations;
 use super::window::{Reached, Window, takes_part};
 
 /// Shards of the groups.
 pub const SHARDS: u8 = 64;
-
-/// Steps that a group remembers to tell of: enough to see what it is about.
-const RECENT_MAX: usize = 5;
 
 /// How long a request that began is remembered, microseconds: a watch is closed within the hour, a shell may stay open for a day.
 const STARTED_KEPT_US: i64 = 24 * 3_600_000_000;
@@ -57,39 +57,6 @@ pub struct Fed<W> {
     pub brief: Box<str>,
     /// What is kept of it.
     pub witness: W,
-}
-
-/// The events of one correlation that belong together.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Group<W> {
-    /// The correlation's index, which differs from run to run.
-    #[serde(skip)]
-    pub correlation: usize,
-    /// The cluster.
-    pub cluster: Arc<str>,
-    /// What tells it apart.
-    pub values: Values,
-    window: Window,
-    recent: Vec<Step>,
-    /// The last event, where only the end of a window decides.
-    last: Option<Box<Fed<W>>>,
-    /// What was found, as long as it may go on.
-    pub episode: Option<Box<Episode<W>>>,
-    /// When it is looked at next; so it stands among the timers.
-    due_us: i64,
-}
-
-/// An episode that is over, and where it belongs.
-#[derive(Clone, Debug)]
-pub struct Ended<W> {
-    /// The correlation's index.
-    pub correlation: usize,
-    /// The cluster.
-    pub cluster: Arc<str>,
-    /// What tells the group apart.
-    pub values: Values,
-    /// The episode.
-    pub episode: Episode<W>,
 }
 
 /// When which group is to be looked at. Of one moment, those come first that feed others.
@@ -156,9 +123,11 @@ impl<W: Clone> State<W> {
             };
             let is_due = match spec.inputs.get(feed.input) {
                 Some(Input::Rule(_)) => !self.was_counted(plan, feed, fed),
-                Some(Input::Correlation(name)) => reached
-                    .iter()
-                    .any(|(inner, _): &(usize, _)| plan.all()[*inner].header.name == *name),
+                Some(Input::Correlation(_)) => {
+                    let place = (feed.correlation, feed.input);
+                    let mut inner = reached.iter().map(|(inner, _)| *inner);
+                    inner.any(|inner: usize| plan.outer(inner).contains(&place))
+                }
                 None => false,
             };
             if is_due {
@@ -280,14 +249,7 @@ impl<W: Clone> State<W> {
             let episode = Episode::new(reached, fed, steps, &group.window);
             group.episode = Some(Box::new(episode));
         }
-        if let Some(before) = before {
-            self.ended.push(Ended {
-                correlation: group.correlation,
-                cluster: group.cluster.clone(),
-                values: group.values.clone(),
-                episode: *before,
-            });
-        }
+        self.ended.extend(before.map(|before| group.ended(*before)));
         self.set_timer(spec, id);
         self.dirty.insert(*id);
         self.found.insert(*id);
@@ -336,12 +298,7 @@ impl<W: Clone> State<W> {
         };
         let is_over = |episode: &mut Box<Episode<W>>| episode.expires_us(spec) <= now_us;
         if let Some(episode) = group.episode.take_if(is_over) {
-            self.ended.push(Ended {
-                correlation: group.correlation,
-                cluster: group.cluster.clone(),
-                values: group.values.clone(),
-                episode: *episode,
-            });
+            self.ended.push(group.ended(*episode));
             self.dirty.insert(*id);
         }
     }
@@ -362,7 +319,7 @@ impl<W: Clone> State<W> {
 
     fn remove(&mut self, id: &GroupId) {
         let shard = &mut self.shards[usize::from(shard_of(id))];
-        let Some(group) = shard.groups.remove(id) else {
+        let Some(mut group) = shard.groups.remove(id) else {
             return;
         };
         shard.room.forget(group.correlation, id);
@@ -374,14 +331,9 @@ impl<W: Clone> State<W> {
         }
         self.dirty.insert(*id);
         self.found.remove(id);
-        if let Some(episode) = group.episode {
-            self.ended.push(Ended {
-                correlation: group.correlation,
-                cluster: group.cluster,
-                values: group.values,
-                episode: *episode,
-            });
-        }
+        let episode = group.episode.take();
+        self.ended
+            .extend(episode.map(|episode| group.ended(*episode)));
     }
 
     /// False if there is no room for a group that is new.
@@ -432,160 +384,6 @@ impl<W: Clone> State<W> {
         timers.remove(&(group.due_us, group.correlation, *id));
         timers.insert((due_us, group.correlation, *id));
         group.due_us = due_us;
-    }
-}
-
-/// What storing and telling need.
-impl<W> State<W> {
-    /// How many groups there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.shards.iter().map(|shard| shard.groups.len()).sum()
-    }
-
-    /// Whether nothing is remembered.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Whether a cluster has groups.
-    #[must_use]
-    pub fn has_groups(&self, cluster: &Arc<str>) -> bool {
-        self.timers.contains_key(cluster)
-    }
-
-    /// Whether some group waits for time to pass.
-    #[must_use]
-    pub fn waits(&self) -> bool {
-        !self.timers.is_empty()
-    }
-
-    /// By correlation, what was given up for want of room, since this was made.
-    #[must_use]
-    pub fn lost(&self) -> &BTreeMap<usize, Lost> {
-        &self.lost
-    }
-
-    /// A group.
-    #[must_use]
-    pub fn group(&self, id: &GroupId) -> Option<&Group<W>> {
-        self.shards[usize::from(shard_of(id))].groups.get(id)
-    }
-
-    /// Changes what was told of a group's episode.
-    pub fn tell(&mut self, id: &GroupId, told: Told) {
-        let shard = &mut self.shards[usize::from(shard_of(id))];
-        let group = shard.groups.get_mut(id);
-        if let Some(episode) = group.and_then(|group| group.episode.as_mut()) {
-            episode.told = Some(told);
-            self.dirty.insert(*id);
-        }
-    }
-
-    /// Groups whose episodes changed since the last time, in order.
-    pub fn take_found(&mut self) -> BTreeSet<GroupId> {
-        std::mem::take(&mut self.found)
-    }
-
-    /// Episodes that are over since the last time.
-    pub fn take_ended(&mut self) -> Vec<Ended<W>> {
-        std::mem::take(&mut self.ended)
-    }
-
-    /// Groups that changed since the last time; what is gone has no [`State::group`].
-    pub fn take_dirty(&mut self) -> HashSet<GroupId> {
-        std::mem::take(&mut self.dirty)
-    }
-
-    /// Requests that began or ended since the last time, with the time when they began.
-    pub fn take_dirty_started(&mut self) -> Vec<([u8; 16], Option<i64>)> {
-        let keys = std::mem::take(&mut self.dirty_started);
-        let began = |key: &[u8; 16]| {
-            let shard = &self.shards[usize::from(shard_of(key))];
-            shard.started.get(key).copied()
-        };
-        keys.into_iter().map(|key| (key, began(&key))).collect()
-    }
-
-    /// Puts a group back that was stored.
-    pub fn restore(&mut self, id: GroupId, group: Group<W>) {
-        let shard = &mut self.shards[usize::from(shard_of(&id))];
-        let is_single = group.window.progress() < 2 && group.episode.is_none();
-        let last_us = group
-            .recent
-            .last()
-            .map_or(group.due_us, |step| step.time_us);
-        shard.room.note(group.correlation, (last_us, id), is_single);
-        let timers = self.timers.entry(group.cluster.clone()).or_default();
-        timers.insert((group.due_us, group.correlation, id));
-        if group.episode.is_some() {
-            self.found.insert(id);
-        }
-        shard.groups.insert(id, group);
-    }
-
-    /// Puts back that a request began.
-    pub fn restore_started(&mut self, key: [u8; 16], began_us: i64) {
-        let shard = &mut self.shards[usize::from(shard_of(&key))];
-        shard.started.insert(key, began_us);
-        shard.started_order.insert((began_us, key));
-    }
-
-    /// Ends everything, as at the end of all input: windows that wait for their end are decided.
-    pub fn finish(&mut self, plan: &Correlations) -> Vec<Ended<W>>
-    where
-        W: Clone,
-    {
-        let clusters: BTreeSet<Arc<str>> = self.timers.keys().cloned().collect();
-        for cluster in clusters {
-            self.advance(plan, &cluster, i64::MAX);
-        }
-        self.take_ended()
-    }
-}
-
-impl<W: Clone> Group<W> {
-    /// Remembers an event to tell of.
-    fn note(&mut self, spec: &Correlation, input: usize, fed: &Fed<W>) {
-        let step = Step {
-            time_us: fed.at.time_us,
-            input,
-            text: fed.brief.clone(),
-        };
-        match spec.kind {
-            // The newest of each input: many of one must not hide the others.
-            Kind::Temporal | Kind::TemporalOrdered => {
-                self.recent.retain(|known| known.input != input);
-            }
-            // An event is judged by itself, and what came before is told by the baseline.
-            Kind::FirstSeen { .. } | Kind::Rare { .. } => self.recent.clear(),
-            _ if self.recent.len() >= RECENT_MAX => drop(self.recent.remove(0)),
-            _ => {}
-        }
-        self.recent.push(step);
-        if spec.bounds.wait_for_end() {
-            self.last = Some(Box::new(fed.clone()));
-        }
-    }
-}
-
-impl<W> Group<W> {
-    /// What happened since a time, as far as it is remembered.
-    fn steps(&self, spec: &Correlation, since_us: i64) -> Vec<Step> {
-        let is_ended = spec.bounds.wait_for_end();
-        let steps = self.recent.iter();
-        steps
-            .filter(|step| is_ended || step.time_us >= since_us)
-            .cloned()
-            .collect()
-    }
-
-    /// When all of it is over, if nothing more comes.
-    fn expires_us(&self, spec: &Correlation) -> i64 {
-        let window_us = self.window.expires_us(spec);
-        let episode = self.episode.as_ref();
-        episode.map_or(window_us, |episode| episode.expires_us(spec).max(window_us))
     }
 }
 

@@ -77,11 +77,12 @@ impl Trial {
         for feed in &fed.feeds {
             let spec = &plan.all()[feed.correlation];
             // What waits for another correlation is fed only if that one found something.
+            let place = (feed.correlation, feed.input);
             let is_fed = match &spec.inputs[feed.input] {
                 Input::Rule(_) => true,
-                Input::Correlation(inner) => reached
+                Input::Correlation(_) => reached
                     .iter()
-                    .any(|(of, _)| plan.all()[*of].header.name == *inner),
+                    .any(|(inner, _)| plan.outer(*inner).contains(&place)),
             };
             if !is_fed {
                 continue;

@@ -16,53 +16,41 @@ const RANDOM: &str = "bcdfghjklmnpqrstvwxz2456789";
 /// The object that a request acted on.
 #[must_use]
 pub fn object_of(event: &Event) -> ObjectRef {
-    let text = |key: &str| {
-        event
-            .text(&["objectRef", key])
-            .filter(|text| !text.is_empty())
-            .map(ToOwned::to_owned)
-    };
     let metadata = event.view(Root::Object).get("metadata");
     let told = |key: &str| metadata?.get(key)?.as_str().map(ToOwned::to_owned);
+    let mut object = referenced(event);
     let exec = event.view(Root::Exec);
-    let kubelet = exec.text("via") == Some("kubelet");
-    ObjectRef {
-        resource: if kubelet {
-            "pods".to_owned()
-        } else {
-            text("resource").unwrap_or_else(|| path_of(event))
-        },
-        subresource: text("subresource"),
-        group: text("apiGroup").unwrap_or_default(),
-        version: text("apiVersion"),
-        namespace: if kubelet {
-            exec.text("namespace").map(ToOwned::to_owned)
-        } else {
-            text("namespace")
-        },
-        name: if kubelet {
-            exec.text("pod").map(ToOwned::to_owned)
-        } else {
-            text("name").or_else(|| told("name"))
-        },
-        uid: text("uid").or_else(|| told("uid")),
+    // Behind the kubelet's endpoints stands a pod.
+    if exec.text("via") == Some("kubelet") {
+        "pods".clone_into(&mut object.resource);
+        object.namespace = exec.text("namespace").map(ToOwned::to_owned);
+        object.name = exec.text("pod").map(ToOwned::to_owned);
+    } else {
+        object.name = object.name.or_else(|| told("name"));
     }
+    object.uid = object.uid.or_else(|| told("uid"));
+    object
 }
 
-/// The object that a request acted on as far as its reference tells, which costs no body: for a line about one event of many.
+/// The same as far as the reference tells, which costs no body: for a line about one event of many.
 #[must_use]
 pub fn object_in_reference(event: &Event) -> ObjectRef {
-    let text = |key: &str| {
-        event
-            .text(&["objectRef", key])
-            .filter(|text| !text.is_empty())
-            .map(ToOwned::to_owned)
-    };
-    // Behind the kubelet's endpoints stands a pod; a new object may have its name from the API server.
-    let is_nameless = text("name").is_none() && event.text(&["verb"]) == Some("create");
+    let object = referenced(event);
+    // A new object may have its name from the API server.
+    let is_nameless = object.name.is_none() && event.text(&["verb"]) == Some("create");
     if is_nameless || event.view(Root::Exec).text("via") == Some("kubelet") {
         return object_of(event);
     }
+    object
+}
+
+fn referenced(event: &Event) -> ObjectRef {
+    let text = |key: &str| {
+        event
+            .text(&["objectRef", key])
+            .filter(|text| !text.is_empty())
+            .map(ToOwned::to_owned)
+    };
     ObjectRef {
         resource: text("resource").unwrap_or_else(|| path_of(event)),
         subresource: text("subresource"),

@@ -63,7 +63,7 @@ impl<'a> FirstHalf<'a> {
         let fingerprints = judging.merger.fingerprints();
         Self {
             shared,
-            judge: Judge::new(catalog, &shared.options.pipeline, fingerprints),
+            judge: Judge::new(catalog, &shared.options.pipeline, fingerprints).without_feeds(),
             judging,
             catalog,
         }
@@ -273,8 +273,7 @@ impl Judging {
     /// Which shards an event goes to, each with the ids of its rules: all of one rule in one cluster is judged in one place.
     fn shards_of(&self, hits: &RowHits, catalog: &Catalog) -> BTreeMap<i32, Vec<String>> {
         let mut shards: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-        // What only feeds correlations says nothing by itself.
-        for rule in hits.rules.iter().filter(|rule| catalog.is_loud(**rule)) {
+        for rule in &hits.rules {
             let Some(header) = catalog.header(*rule) else {
                 continue;
             };

@@ -22,10 +22,11 @@ use crate::store::{Progress, Step, Store, StoreError, Totals};
 use crate::telemetry::Stage;
 
 use super::bodies::decode;
+use super::correlating::{correlating, restored};
 use super::held::{Held, HeldHit, left_out, letter, more_rejects};
 use super::records::record;
 use super::watching::{Watching, sender};
-use super::{Correlating, Live, LiveOptions, Told};
+use super::{Live, LiveOptions, Told};
 
 /// How long the log is looked at while nothing comes in, before anything else is.
 const IDLE_WAIT: Duration = Duration::from_millis(50);
@@ -181,7 +182,7 @@ impl Evaluator {
         let mut work = Work {
             judge: Judge::new(catalog, options, self.merger.fingerprints()),
             ledger: Ledger::new(options.window_us, catalog.traits()),
-            streams: self.restored(catalog).map_err(io::Error::other)?,
+            streams: restored(&self.store, catalog).map_err(io::Error::other)?,
             catalog,
         };
         // What was restored may have more to tell.
@@ -317,21 +318,6 @@ impl Evaluator {
         (timer && drained) || moved || held.position.0 - self.committed.position.0 >= POSITION_BYTES
     }
 
-    /// What correlations remembered as of the last commit, as far as these rules know of it.
-    fn restored(&self, catalog: &Catalog) -> Result<Streams, StoreError> {
-        let stored = self.store.correlations()?;
-        let (streams, left_out) = Streams::restore(&catalog.correlations, stored);
-        if !left_out.is_empty() {
-            let parts = left_out.len();
-            tracing::info!(
-                parts,
-                "forgetting what correlations remembered that are gone or changed"
-            );
-            self.store.forget_correlations(&left_out)?;
-        }
-        Ok(streams)
-    }
-
     /// Waits for more. If something waits for a time to pass, the log is told that it did.
     fn idle(&mut self) {
         let now_us = self.clock.now_us();
@@ -359,7 +345,7 @@ impl Evaluator {
                 Err(error) => {
                     work.ledger.roll_back();
                     self.watching.roll_back();
-                    match self.restored(work.catalog) {
+                    match restored(&self.store, work.catalog) {
                         Ok(streams) => work.streams = streams,
                         Err(error) => self.broken = Some(error.to_string()),
                     }
@@ -451,7 +437,7 @@ impl Evaluator {
         }
         self.next_timer_us = next_timer_us;
         self.note_commit(progress, raised, removed);
-        self.told.correlations = Arc::new(correlating(work));
+        self.told.correlations = Arc::new(correlating(&work.streams, work.catalog));
         Ok(())
     }
 
@@ -537,23 +523,6 @@ fn take_in(held: &HeldHit, ledger: &mut Ledger, step: &mut Step) -> Result<(), S
         ledger.add(&hit, held.now_us, step)?;
     }
     Ok(())
-}
-
-/// What correlations hold, for whoever watches.
-fn correlating(work: &Work<'_>) -> Correlating {
-    let (groups, waiting) = work.streams.held();
-    let rules = work.catalog.correlations.all();
-    let lost = work.streams.lost().iter().filter_map(|(place, lost)| {
-        let name = rules.get(*place)?.header.name.clone();
-        let groups = lost.given_up + lost.refused;
-        Some((name, groups + lost.untracked + lost.forgotten))
-    });
-    Correlating {
-        groups,
-        waiting,
-        counts: work.streams.counts(),
-        lost: lost.collect(),
-    }
 }
 
 fn earlier(one_us: Option<i64>, other_us: Option<i64>) -> Option<i64> {

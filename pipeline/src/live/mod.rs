@@ -16,6 +16,7 @@
 //! nothing comes in, ticks are written.
 
 mod bodies;
+mod correlating;
 mod evaluator;
 mod held;
 mod records;

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::correlation::Habit;
+use crate::correlation::Values;
 use crate::correlation::naive::{self, NaiveEvent};
 use crate::diagnostic::Source;
 use crate::sigma::{Placeholders, load};

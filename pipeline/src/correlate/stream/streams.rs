@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use detections::correlation::{Correlations, Ended, Episode, Feed, GroupId, Lost, Told, Values};
+use detections::correlation::{Correlations, Episode, Feed, GroupId, Lost, Told, Values};
 
 use crate::correlate::family::{Change, Said};
 use crate::limits::{UPDATE_WAIT_US, WAITING_BYTES_MAX};
@@ -258,17 +258,11 @@ impl Streams {
     fn tell(&mut self, plan: &Correlations, rules: usize, now_us: i64) -> Vec<Change> {
         let mut changes = Vec::new();
         for ended in self.groups.take_ended() {
-            let Ended {
-                correlation,
-                cluster,
-                values,
-                episode,
-            } = &ended;
             let tale = Tale {
-                correlation: *correlation,
-                cluster,
-                values,
-                episode,
+                correlation: ended.correlation,
+                cluster: &ended.cluster,
+                values: &ended.values,
+                episode: &ended.episode,
             };
             if tale.has_more() {
                 changes.extend(tale.change(plan, rules).map(|(change, _)| change));

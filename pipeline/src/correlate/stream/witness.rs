@@ -71,12 +71,13 @@ pub(crate) fn fed(
     };
     let origin = event.origin().clone();
     let (kept, whole) = slim(raw);
+    let brief = brief(event);
     Some(Fed {
         at,
         cluster: origin.cluster.clone(),
         goes_on: stage == Stage::Started,
         feeds: plan.feeds(rules, event),
-        brief: bounded(&brief(event)).into(),
+        brief: brief[..brief.floor_char_boundary(BRIEF_BYTES_MAX)].into(),
         witness: Witness {
             exemplar: Exemplar {
                 raw: kept,
@@ -113,10 +114,4 @@ fn slim(raw: &[u8]) -> (Arc<[u8]>, Option<Whole>) {
         sha256: Sha256::digest(raw).into(),
     };
     (kept.into(), Some(whole))
-}
-
-fn bounded(text: &str) -> &str {
-    let is_end = |end: &usize| text.is_char_boundary(*end);
-    let end = (0..=text.len().min(BRIEF_BYTES_MAX)).rev().find(is_end);
-    &text[..end.unwrap_or(0)]
 }
