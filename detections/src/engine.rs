@@ -250,6 +250,7 @@ impl<'r> Evaluator<'r> {
                 row,
                 open: &node.open,
                 texts: &mut known.texts,
+                connects: &mut known.connects,
             };
             look.at_texts(rest, &mut self.open, verdicts);
             look.at_words(rest, &mut self.words, &mut self.open, verdicts);
@@ -262,6 +263,7 @@ impl<'r> Evaluator<'r> {
                     row,
                     open: &node.open,
                     texts: &mut known.texts,
+                    connects: &mut known.connects,
                 };
                 let walked = look.at_bodies(
                     outlined,

@@ -211,6 +211,12 @@ impl Event {
             .as_str()
     }
 
+    /// A string inside a top-level field, which is not parsed for it; `None` if absent, unavailable, or no string.
+    #[must_use]
+    pub fn glance(&self, name: &str, path: &[&str]) -> Option<String> {
+        self.fields.glance(name, path)
+    }
+
     /// An annotation of the audit event.
     #[must_use]
     pub fn annotation(&self, name: &str) -> Option<&str> {

@@ -3,6 +3,7 @@
 //! Bodies are most of an event's bytes, and a rule or a view that reads one of them seldom reads the other. So an event
 //! keeps its bytes and where each field lies, and a field becomes a document at most once.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -60,6 +61,25 @@ impl Fields {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.member(name)?.value(&self.raw)
+    }
+
+    /// A string inside a field. The field is not parsed for it: whoever wants no more of a body than a name pays for no more.
+    #[must_use]
+    pub fn glance(&self, name: &str, path: &[&str]) -> Option<String> {
+        let member = self.member(name)?;
+        if let Some(parsed) = member.value.get() {
+            let found = path
+                .iter()
+                .try_fold(parsed.as_ref()?, |at, key| at.get(key));
+            return found?.as_str().map(ToOwned::to_owned);
+        }
+        let mut text = self.raw.get(member.place.clone())?;
+        for key in path {
+            // Of duplicate keys the last wins.
+            let members = json::members(text).filter_map(Result::ok);
+            text = members.filter(|(known, _)| known == key).last()?.1;
+        }
+        json::string(text).map(Cow::into_owned)
     }
 
     /// Whether the field is there, and is not valid JSON.
@@ -165,6 +185,21 @@ mod tests {
         let heavy = body("{}", 400_000);
         assert!(heavy.any_heavy() && heavy.get("requestObject").is_none());
         assert!(heavy.is_broken("requestObject"));
+    }
+
+    #[test]
+    fn a_glance_tells_what_the_document_does() {
+        let raw = br#"{"o":{"metadata":{"name":"a\u0062","x":{"name":"no"}},"n":1,"metadata":{"name":"last"}}}"#;
+        for (path, expected) in [
+            (&["metadata", "name"][..], Some("last")),
+            (&["n"], None),
+            (&["metadata", "x", "name"], None),
+        ] {
+            let fields = Fields::parse(raw, false).unwrap();
+            assert_eq!(fields.glance("o", path).as_deref(), expected);
+            assert!(fields.get("o").is_some());
+            assert_eq!(fields.glance("o", path).as_deref(), expected);
+        }
     }
 
     #[test]

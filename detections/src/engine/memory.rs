@@ -59,6 +59,8 @@ pub(super) struct RowValues {
     numbers: [Number; Column::ALL.len()],
     /// Tests of texts and words that have been judged.
     pub(super) texts: Vec<(usize, Bounds)>,
+    /// Whether it may be a connection into a container, once somebody has asked.
+    pub(super) connects: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +76,7 @@ impl Default for RowValues {
         Self {
             numbers: [Number::Unasked; Column::ALL.len()],
             texts: Vec::new(),
+            connects: None,
         }
     }
 }
@@ -88,6 +91,7 @@ impl RowValues {
     pub(super) fn clear(&mut self) {
         self.numbers = [Number::Unasked; Column::ALL.len()];
         self.texts.clear();
+        self.connects = None;
     }
 }
 

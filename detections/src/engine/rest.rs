@@ -1,5 +1,9 @@
 //! What is left of rules when columns that repeat have had their say: texts of the row itself, and its bodies.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
 use super::Verdicts;
 use super::bodies::{Bodies, Screens};
 use super::plan::{Plan, Reads};
@@ -18,6 +22,8 @@ pub(super) struct Look<'a> {
     pub(super) open: &'a [Open],
     /// Tests of texts and words that have been judged.
     pub(super) texts: &'a mut Vec<(usize, Bounds)>,
+    /// Whether it may be a connection into a container, once somebody has asked.
+    pub(super) connects: &'a mut Option<bool>,
 }
 
 impl Look<'_> {
@@ -93,6 +99,11 @@ impl Look<'_> {
         });
     }
 
+    fn may_connect(&mut self) -> bool {
+        let row = self.row;
+        *self.connects.get_or_insert_with(|| connects(row))
+    }
+
     /// The truth of a test as far as texts tell.
     fn text(&mut self, test: usize) -> Bounds {
         let known = || self.texts.iter().find(|known| known.0 == test);
@@ -106,7 +117,7 @@ impl Look<'_> {
                 bounds
             }
             Reads::Words => known().map_or(Bounds::ANY, |(_, bounds)| *bounds),
-            Reads::Connection if !connects(self.row) => Bounds::FALSE,
+            Reads::Connection if !self.may_connect() => Bounds::FALSE,
             // The tree has asked for all groups before.
             Reads::Group { .. } | Reads::Connection | Reads::Body(..) | Reads::Document => {
                 Bounds::ANY
@@ -115,15 +126,21 @@ impl Look<'_> {
     }
 }
 
+/// The kinds of connections, in whatever case, and what may hide one: an escape of the URI, or of JSON.
+static CONNECTIONS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
+        .build(["exec", "attach", "portforward", "run", "%", "\\"])
+        .ok()
+});
+
 /// Whether the view `exec` may be there: false only if the URI is plain and names no kind of connection.
 fn connects(row: &EventRow<'_>) -> bool {
     let may_name = |text: &[u8]| {
-        let kinds: [&[u8]; 4] = [b"exec", b"attach", b"portforward", b"run"];
-        let names = |kind: &&[u8]| {
-            text.windows(kind.len())
-                .any(|part| part.eq_ignore_ascii_case(kind))
-        };
-        memchr::memchr2(b'%', b'\\', text).is_some() || kinds.iter().any(names)
+        CONNECTIONS
+            .as_ref()
+            .is_none_or(|kinds| kinds.is_match(text))
     };
     let uri = row.slice(Column::RequestUri);
     let subresource = row.slice(Column::Subresource);

@@ -32,14 +32,17 @@ pub fn object_of(event: &Event) -> ObjectRef {
     object
 }
 
-/// The same as far as the reference tells, which costs no body: for a line about one event of many.
+/// The same as far as the reference tells, which parses no body: for a line about one event of many.
 #[must_use]
 pub fn object_in_reference(event: &Event) -> ObjectRef {
-    let object = referenced(event);
-    // A new object may have its name from the API server.
-    let is_nameless = object.name.is_none() && event.text(&["verb"]) == Some("create");
-    if is_nameless || event.view(Root::Exec).text("via") == Some("kubelet") {
+    if event.view(Root::Exec).text("via") == Some("kubelet") {
         return object_of(event);
+    }
+    let mut object = referenced(event);
+    // A new object may have its name from the API server.
+    if object.name.is_none() && event.text(&["verb"]) == Some("create") {
+        let told = |body| event.glance(body, &["metadata", "name"]);
+        object.name = told("responseObject").or_else(|| told("requestObject"));
     }
     object
 }
