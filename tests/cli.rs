@@ -12,7 +12,7 @@ use common::{
 };
 use serde_json::Value;
 
-/// Sixteen events, seven findings.
+/// Sixteen events, eight findings.
 const STORY: &str = "attack_story.ndjson.zst";
 
 #[test]
@@ -26,7 +26,7 @@ fn a_log_gives_the_same_findings_however_it_is_named_and_packed() {
     let expected = run(&["replay", &plain, "--format", "line"]);
     assert_eq!(
         (expected.code, expected.lines().len()),
-        (0, 7),
+        (0, 8),
         "{}",
         expected.err
     );
@@ -83,7 +83,7 @@ fn formats() {
         &["\n  silence ", "\n  record  "],
     );
     let line = replay_act(STORY, &["--format", "line"]);
-    assert_eq!(line.lines().len(), 7);
+    assert_eq!(line.lines().len(), 8);
     let ocsf = replay_act(STORY, &["--format", "ocsf"]);
     let findings: Vec<Value> = ocsf
         .lines()
@@ -110,7 +110,7 @@ fn alerts_go_to_standard_output_and_all_else_to_standard_error() {
             "Summary",
             "16 judged",
             "span",
-            "7: critical 3, high 1, medium 3",
+            "8: critical 4, high 1, medium 3",
             "Privilege Escalation",
             "events/s",
         ],
@@ -137,10 +137,11 @@ fn a_least_level_hides_alerts_but_the_summary_counts_them() {
         [
             "exec_host_escape",
             "privileged_container",
-            "sensitive_hostpath"
+            "sensitive_hostpath",
+            "several_tactics_by_one_actor"
         ]
     );
-    check_says(&run.err, &["7: critical 3, high 1, medium 3"]);
+    check_says(&run.err, &["8: critical 4, high 1, medium 3"]);
 }
 
 #[test]
@@ -256,8 +257,15 @@ fn what_stands_before_a_fault_of_a_file_is_judged_and_other_files_too() {
 #[test]
 fn a_stretch_of_time() {
     let split = "2026-11-20T22:41:50Z";
-    // One finding is a sequence that goes over the split.
-    let apart = ["--format", "line", "--disable", "self_review_then_exec"];
+    // Two findings are of what goes over the split.
+    let apart = [
+        "--format",
+        "line",
+        "--disable",
+        "self_review_then_exec",
+        "--disable",
+        "several_tactics_by_one_actor",
+    ];
     let whole = replay_act(STORY, &apart);
     let before = replay_act(STORY, &[&apart[..], &["--to", split]].concat());
     let after = replay_act(STORY, &[&apart[..], &["--from", split]].concat());

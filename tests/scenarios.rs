@@ -71,7 +71,7 @@ wildcard_cluster_role    | wildcard_role_created                       |   1 |  
 ";
 
 /// What fires besides, and why it is true.
-const ALSO: [(&str, &str, &str); 6] = [
+const ALSO: [(&str, &str, &str); 7] = [
     (
         "anonymous_denied_probe",
         "secrets_list_cluster_wide",
@@ -86,6 +86,11 @@ const ALSO: [(&str, &str, &str); 6] = [
         "attack_story",
         "self_review_then_exec",
         "the stolen token lists its own rights, and opens a shell two seconds later",
+    ),
+    (
+        "attack_story",
+        "several_tactics_by_one_actor",
+        "rights asked for, secrets read, a privileged pod and a shell in it: four steps of six",
     ),
     (
         "denied_burst",
