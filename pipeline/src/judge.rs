@@ -24,8 +24,6 @@ use crate::run::Options;
 pub struct Judge<'a> {
     evaluator: Evaluator<'a>,
     catalog: &'a Catalog,
-    /// Whether anybody takes what correlations need.
-    feeds: bool,
     settings: Arc<Settings>,
     fingerprints: Fingerprints,
     from_us: Option<i64>,
@@ -93,7 +91,6 @@ impl<'a> Judge<'a> {
         Self {
             evaluator: catalog.set.evaluator(),
             catalog,
-            feeds: true,
             settings: options.settings.clone(),
             fingerprints,
             from_us: options.from_us,
@@ -102,13 +99,6 @@ impl<'a> Judge<'a> {
             judged: Judged::default(),
             bytes: 0,
         }
-    }
-
-    /// Makes nothing for correlations: nobody judges them here.
-    #[must_use]
-    pub(crate) fn without_feeds(mut self) -> Self {
-        self.feeds = false;
-        self
     }
 
     /// Judges one decoded item. True if so much has come together that [`Judge::take`] should be called.
@@ -176,8 +166,7 @@ impl<'a> Judge<'a> {
     fn keep(&mut self, row: usize, event: &RawEvent<'_>, parsed: Event, time: Option<i64>) {
         let matched = &self.verdicts.matched;
         let place = (event.bytes, time, event.offset);
-        let plan = Some(&self.catalog.correlations).filter(|_| self.feeds);
-        let fed = plan.and_then(|plan| fed(plan, matched, &parsed, place, brief));
+        let fed = fed(&self.catalog.correlations, matched, &parsed, place, brief);
         if let Some(fed) = fed {
             self.bytes += fed.witness.weight();
             self.judged.fed.push(RowFed { row, fed });

@@ -26,6 +26,9 @@ const CLOSING: Duration = Duration::from_secs(15);
 /// How long a full queue of messages is waited for.
 const ROOM_WAIT: Duration = Duration::from_secs(30);
 
+/// How long an answer is waited for without which it goes on.
+const SOON: Duration = Duration::from_secs(2);
+
 /// A partition that came or went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -205,6 +208,22 @@ impl Connection {
     pub(super) fn marks(&self, topic: &str, partition: i32) -> Result<(i64, i64), KafkaFault> {
         let marks = self.asker.fetch_watermarks(topic, partition, PATIENCE);
         marks.map_err(|error| KafkaFault::of(&format!("ask for the ends of {topic}"), &error))
+    }
+
+    /// Where a partition ends; `None` if it is not known soon.
+    pub(super) fn end(&self, topic: &str, partition: i32) -> Option<i64> {
+        let marks = self.asker.fetch_watermarks(topic, partition, SOON);
+        Some(marks.ok()?.1)
+    }
+
+    /// How many partitions a topic has; `None` if it is not known soon.
+    pub(super) fn partitions(&self, topic: &str) -> Option<i32> {
+        let metadata = self.asker.fetch_metadata(Some(topic), SOON).ok()?;
+        let known = metadata
+            .topics()
+            .iter()
+            .find(|known| known.name() == topic)?;
+        i32::try_from(known.partitions().len()).ok()
     }
 
     pub(super) fn begin(&self) -> Result<(), KafkaFault> {

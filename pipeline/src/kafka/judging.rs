@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use rdkafka::message::{Message as _, OwnedMessage};
 
+use detections::correlation::Correlations;
 use detections::event::Origin;
 
 use crate::catalog::Catalog;
 use crate::config::KafkaConfig;
 use crate::correlate::hash;
+use crate::correlate::stream::Event;
 use crate::decode::{Item, Rejected};
-use crate::judge::{Judge, RowHits};
+use crate::judge::{Judge, Judged, RowHits};
 use crate::live::decode_bytes;
 use crate::merge::Merger;
 use crate::store::Totals;
@@ -19,7 +21,9 @@ use crate::store::Totals;
 use super::assembly::{Assembly, Taken};
 use super::client::KafkaFault;
 use super::connection::{Connection, Offsets};
+use super::feed::{FedEvent, shard_of_stream};
 use super::message::{Burial, Envelope, Matched, reason};
+use super::reach::Reach;
 use super::topics::{dead_letters, inputs};
 use super::worker::{Half, Shared};
 
@@ -32,6 +36,7 @@ pub(super) struct Judging {
     /// Clusters of the topics.
     clusters: HashMap<String, Arc<str>>,
     assemblies: HashMap<(String, i32), Assembly>,
+    reach: Reach,
     merger: Merger,
     matches: String,
     shards: i32,
@@ -40,6 +45,14 @@ pub(super) struct Judging {
     /// Totals of sessions that are over, and bodies of this one.
     before: Totals,
     bodies: u64,
+}
+
+/// A message of the input.
+struct Source<'a> {
+    message: &'a OwnedMessage,
+    envelope: &'a Envelope,
+    /// The time of its partition, microseconds since 1970 UTC.
+    came_us: i64,
 }
 
 /// What one round of it needs.
@@ -63,7 +76,7 @@ impl<'a> FirstHalf<'a> {
         let fingerprints = judging.merger.fingerprints();
         Self {
             shared,
-            judge: Judge::new(catalog, &shared.options.pipeline, fingerprints).without_feeds(),
+            judge: Judge::new(catalog, &shared.options.pipeline, fingerprints),
             judging,
             catalog,
         }
@@ -80,6 +93,7 @@ impl Half for FirstHalf<'_> {
 
     fn assign(&mut self, topic: &str, partition: i32, offset: i64, metadata: &str) {
         let assembly = Assembly::resume(offset, metadata);
+        self.judging.reach.assign(topic, partition, offset);
         let place = (topic.to_owned(), partition);
         self.judging.assemblies.insert(place, assembly);
     }
@@ -87,6 +101,7 @@ impl Half for FirstHalf<'_> {
     fn revoke(&mut self, topic: &str, partition: i32) {
         let place = (topic.to_owned(), partition);
         self.judging.assemblies.remove(&place);
+        self.judging.reach.revoke(topic, partition);
     }
 
     fn prepare(&mut self, _: &Connection) -> Result<(), KafkaFault> {
@@ -96,6 +111,8 @@ impl Half for FirstHalf<'_> {
     fn pass(&mut self, message: &OwnedMessage) -> Offsets {
         let place = (message.topic().to_owned(), message.partition());
         let next = message.offset() + 1;
+        let source = (message.topic(), message.partition());
+        self.judging.reach.pass(source, message.offset());
         let assembly = self.judging.assemblies.get(&place);
         let commit = assembly.map_or((next, String::new()), |assembly| assembly.commit(next));
         let mut offsets = Offsets::default();
@@ -103,8 +120,8 @@ impl Half for FirstHalf<'_> {
         offsets
     }
 
-    fn is_due(&self, _: i64) -> bool {
-        false
+    fn is_due(&self, now_us: i64) -> bool {
+        !self.catalog.correlations.all().is_empty() && self.judging.reach.is_due(now_us)
     }
 
     fn round(
@@ -124,6 +141,9 @@ impl Half for FirstHalf<'_> {
             self.judging.bodies += u64::from(self.judging.take(message, &mut round)?);
             let place = (message.topic().to_owned(), message.partition());
             next.insert(place, message.offset() + 1);
+        }
+        if self.is_due(now_us) {
+            self.judging.say_reached(&mut next, now_us, connection)?;
         }
         self.judging.commit(&next, now_us, connection)
     }
@@ -181,6 +201,12 @@ impl Judging {
         let place = (topic.to_owned(), message.partition());
         let assembly = self.assemblies.entry(place).or_default();
         let payload = message.payload().unwrap_or_default();
+        let came_us = self.reach.note(
+            (topic, message.partition()),
+            message.offset(),
+            envelope.received_us,
+            round.now_us,
+        );
         let taken = assembly.take(
             message.offset(),
             round.now_us,
@@ -199,7 +225,12 @@ impl Judging {
                 Ok(false)
             }
             Taken::Whole(bytes) => {
-                self.evaluate(message, &envelope, &bytes, round)?;
+                let source = Source {
+                    message,
+                    envelope: &envelope,
+                    came_us,
+                };
+                self.evaluate(&source, &bytes, round)?;
                 Ok(true)
             }
         }
@@ -207,12 +238,12 @@ impl Judging {
 
     fn evaluate(
         &mut self,
-        message: &OwnedMessage,
-        envelope: &Envelope,
+        source: &Source<'_>,
         bytes: &[u8],
         round: &mut Round<'_, '_>,
     ) -> Result<(), KafkaFault> {
         let (connection, catalog) = (round.connection, round.catalog);
+        let (message, envelope) = (source.message, source.envelope);
         let mut failed = None;
         let mut rejects = 0;
         let skipped = decode_bytes(envelope.source, &envelope.cluster, bytes, &mut |item| {
@@ -227,9 +258,7 @@ impl Judging {
             failed = failed.take().or(sent.err());
             if is_full && failed.is_none() {
                 let judged = round.judge.take();
-                failed = self
-                    .send(judged, message, envelope, connection, catalog)
-                    .err();
+                failed = self.send(judged, source, connection, catalog).err();
             }
         });
         round.judge.note_skipped(skipped);
@@ -237,20 +266,23 @@ impl Judging {
             return Err(fault);
         }
         let judged = round.judge.take();
-        self.send(judged, message, envelope, connection, catalog)
+        self.send(judged, source, connection, catalog)
     }
 
     fn send(
         &mut self,
-        judged: crate::judge::Judged,
-        message: &OwnedMessage,
-        envelope: &Envelope,
+        mut judged: Judged,
+        source: &Source<'_>,
         connection: &Connection,
         catalog: &Catalog,
     ) -> Result<(), KafkaFault> {
         let repeated = self.merger.merge(&judged);
+        let message = source.message;
         let (topic, partition, at) = (message.topic(), message.partition(), message.offset());
         let input = format!("kafka {topic}/{partition} at {at}");
+        for fed in judged.take_fed(&repeated, &input.as_str().into()) {
+            self.feed(fed, source.came_us, connection, &catalog.correlations)?;
+        }
         for (hits, time) in judged.into_hits(&repeated) {
             for (shard, rules) in self.shards_of(&hits, catalog) {
                 let (raw, origin) = fitting(&hits, self.inner_bytes_max);
@@ -261,11 +293,53 @@ impl Judging {
                     input: input.clone(),
                     offset: hits.offset,
                     time,
-                    received_us: envelope.received_us,
+                    received_us: source.envelope.received_us,
                 };
                 let value = matched.to_bytes();
                 connection.send(&self.matches, Some(shard), &[], Some(&value), None)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Sends an event to the correlations of its cluster.
+    fn feed(
+        &self,
+        fed: Event,
+        came_us: i64,
+        connection: &Connection,
+        plan: &Correlations,
+    ) -> Result<(), KafkaFault> {
+        let shard = shard_of_stream(&fed.cluster, self.shards);
+        let bytes_max = self.inner_bytes_max / 2;
+        let Some(value) = FedEvent::to_bytes(plan, fed, came_us, bytes_max) else {
+            tracing::error!(
+                bytes_max,
+                "correlations miss an event: its topic does not take what they need of it (max.message.bytes)"
+            );
+            return Ok(());
+        };
+        connection.send(&self.matches, Some(shard), &[], Some(&value), None)
+    }
+
+    /// Tells all shards how far this process has read. The offsets of all its partitions are committed with it: so who was shut out
+    /// can say nothing.
+    fn say_reached(
+        &mut self,
+        next: &mut HashMap<(String, i32), i64>,
+        now_us: i64,
+        connection: &Connection,
+    ) -> Result<(), KafkaFault> {
+        let inputs: Vec<String> = self.clusters.keys().cloned().collect();
+        let reached = self.reach.say(connection, &inputs, now_us);
+        for (place, offset) in self.reach.next() {
+            next.entry(place.clone()).or_insert(offset);
+        }
+        let Some(value) = reached.to_bytes() else {
+            return Ok(());
+        };
+        for shard in 0..self.shards {
+            connection.send(&self.matches, Some(shard), &[], Some(&value), None)?;
         }
         Ok(())
     }

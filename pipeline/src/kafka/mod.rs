@@ -4,7 +4,8 @@
 //!  webhook ─▶ intake ─▶ input ─┐ ┌ judge ────────┐                ┌ acts, findings ┐ ─▶ alerts
 //!             cut at    topic  ├▶│ any partition │─▶ matches ───▶ │ one shard      │ ─▶ state (compacted)
 //!  others' topics ─────────────┘ └───────────────┘   by rule and  └────────────────┘
-//!                                   first half       cluster         second half
+//!                                   first half       cluster, or     second half
+//!                                                    by cluster
 //! ```
 //!
 //! 1. A body is acknowledged after all its messages are (`acks=all`, idempotent). Bodies are cut at the boundaries of their
@@ -20,7 +21,12 @@
 //! 4. Any error that leaves open what has happened ends the session: consumer, producer and all state are thrown away, and begun
 //!    anew from what was committed. There is no other way of recovery, so this one is walked often.
 //!
-//! The time of the second half is the clock's, written down with each transaction that made use of it.
+//! 5. What feeds correlations goes to the shard of its cluster's stream (`feed`), behind which stands how far each process has read
+//!    (`reach`): so the shard knows the time of the whole input (`sources`), and takes in events in the order in which they came in,
+//!    whoever has read them (`stream`).
+//!
+//! The time of acts is the clock's, written down with each transaction that made use of it; that of correlations stands on the topic of
+//! matches.
 
 mod assembly;
 mod care;
@@ -28,14 +34,18 @@ mod client;
 mod connection;
 mod cut;
 pub mod dlq;
+mod feed;
 mod gaps;
 mod intake;
 mod judging;
 mod lag;
 mod message;
+mod reach;
 mod restore;
 mod settling;
 mod shard;
+mod sources;
+mod stream;
 mod topics;
 mod worker;
 

@@ -11,19 +11,21 @@ use crate::catalog::Catalog;
 use crate::config::{KafkaConfig, SinkFormat};
 use crate::correlate::{Hit, Ledger};
 use crate::enrich::Enricher;
-use crate::limits::{ACT_KEPT_US, CACHED_BYTES_MAX};
-use crate::live::{LiveOptions, OutputForms, record};
+use crate::limits::{ACT_KEPT_US, CACHED_BYTES_MAX, WAITING_BYTES_MAX};
+use crate::live::{Correlating, LiveOptions, OutputForms, record};
 use crate::sink::written;
 use crate::store::Record;
 use crate::telemetry::Stage;
 
 use super::client::KafkaFault;
 use super::connection::{Connection, Offsets};
+use super::feed::{FedEvent, Inner};
 use super::judging::bury;
 use super::lag::Lag;
 use super::message::{Burial, Matched, alert_headers, shortened};
 use super::restore::restore;
 use super::shard::State;
+use super::stream::Stream;
 use super::topics::Limits;
 use super::worker::{Half, Shared};
 
@@ -47,6 +49,8 @@ pub(super) struct Settling {
     next: BTreeMap<i32, i64>,
     /// Acts and findings that were forgotten to keep within the bound.
     forgotten: u64,
+    /// What correlations missed in shards that are another's by now, since rules were loaded.
+    missed: Correlating,
     /// Of the round that is not committed yet.
     raised: Raised,
 }
@@ -55,6 +59,7 @@ pub(super) struct Settling {
 struct Shard {
     state: State,
     ledger: Ledger,
+    stream: Stream,
     tidied_us: i64,
 }
 
@@ -96,8 +101,10 @@ impl<'a> SecondHalf<'a> {
             settling,
             catalog,
         };
+        half.settling.missed = Correlating::default();
         for shard in half.settling.shards.values_mut() {
             shard.ledger = ledger(shared, catalog);
+            shard.stream = Stream::restore(&mut shard.state, &catalog.correlations);
         }
         half
     }
@@ -135,7 +142,14 @@ impl Half for SecondHalf<'_> {
     }
 
     fn revoke(&mut self, _: &str, shard: i32) {
-        self.settling.shards.remove(&shard);
+        if let Some(gone) = self.settling.shards.remove(&shard) {
+            let missed = gone.stream.correlating(self.catalog);
+            self.settling.missed.add(&Correlating {
+                groups: 0,
+                waiting: 0,
+                ..missed
+            });
+        }
         self.settling.wanted.remove(&shard);
         self.settling.next.remove(&shard);
     }
@@ -150,11 +164,12 @@ impl Half for SecondHalf<'_> {
         let topic = &self.shared.config.topics.state;
         let some: BTreeSet<i32> = settling.wanted.iter().copied().take(RESTORED_MAX).collect();
         let states = restore(&self.shared.client, topic, &some)?;
-        let bytes: usize = states.values().map(State::bytes).sum();
-        for (number, state) in states {
+        let bytes: usize = states.values().map(all_bytes).sum();
+        for (number, mut state) in states {
             let shard = Shard {
                 tidied_us: state.now_us(),
                 ledger: ledger(self.shared, self.catalog),
+                stream: Stream::restore(&mut state, &self.catalog.correlations),
                 state,
             };
             settling.shards.insert(number, shard);
@@ -216,11 +231,18 @@ impl Half for SecondHalf<'_> {
 
     fn look(&self, lag: &Lag) {
         let settling = &self.settling;
-        let bytes = settling.shards.values().map(|shard| shard.state.bytes());
+        let shards = settling.shards.values();
+        let bytes = shards.clone().map(|shard| all_bytes(&shard.state));
         lag.change(|lag| {
             lag.shards = settling.shards.len();
             lag.state_bytes = bytes.sum();
         });
+        let mut correlating = settling.missed.clone();
+        for shard in shards {
+            correlating.add(&shard.stream.correlating(self.catalog));
+        }
+        let told = &self.shared.live.told;
+        told.send_modify(|told| told.correlations = Arc::new(correlating));
     }
 }
 
@@ -232,7 +254,12 @@ impl Settling {
         round: &Round<'_>,
     ) -> Result<BTreeSet<i32>, KafkaFault> {
         let index = rule_index(round.catalog);
-        let mut touched = BTreeSet::new();
+        let waiting = self
+            .shards
+            .values()
+            .map(|shard| shard.stream.waiting_bytes());
+        let mut room = WAITING_BYTES_MAX.saturating_sub(waiting.sum());
+        let (mut touched, mut stirred) = (BTreeSet::new(), BTreeSet::new());
         for message in messages {
             let number = message.partition();
             let shard = self.shards.get_mut(&number);
@@ -240,11 +267,13 @@ impl Settling {
                 shard.ok_or_else(|| KafkaFault::new(format!("shard {number} was not restored")))?;
             touched.insert(number);
             self.next.insert(number, message.offset() + 1);
-            shard.add(message, &index, round, &mut self.raised)?;
+            if shard.add(message, &index, round, &mut room, &mut self.raised)? {
+                stirred.insert(number);
+            }
         }
         for (number, shard) in &mut self.shards {
             let is_old = round.now_us - shard.tidied_us >= TIDY_US;
-            if touched.contains(number) || is_old || shard.is_due(round.now_us) {
+            if stirred.contains(number) || is_old || shard.is_due(round.now_us) {
                 touched.insert(*number);
                 shard.say(round, &mut self.raised)?;
                 shard.tidy(round);
@@ -296,21 +325,70 @@ impl Shard {
             .is_some_and(|due_us| due_us <= now_us)
     }
 
+    /// Takes a message in; false if there is nothing to be said or written for it.
     fn add(
         &mut self,
         message: &OwnedMessage,
         index: &HashMap<&str, usize>,
         round: &Round<'_>,
+        room: &mut usize,
         raised: &mut Raised,
+    ) -> Result<bool, KafkaFault> {
+        let bytes = message.payload().unwrap_or_default();
+        match Inner::parse(bytes) {
+            Some(Inner::Matched(matched)) => {
+                self.add_match(message, &matched, index, round)?;
+                raised.received_us.push(matched.received_us);
+                Ok(true)
+            }
+            Some(Inner::Fed(fed)) => self.feed(message, &fed, round, room),
+            Some(Inner::Reached(reached)) => {
+                self.stream.hear(&reached, &mut self.state);
+                // Where there is nothing to do, nothing is written down.
+                Ok(self.stream.is_live())
+            }
+            None => {
+                let burial = Burial {
+                    is_whole: true,
+                    ..Burial::of(message, "other_version", "another version wrote this match")
+                };
+                bury(round.connection, &burial, None, bytes)?;
+                Ok(false)
+            }
+        }
+    }
+
+    /// Takes an event in that feeds correlations.
+    fn feed(
+        &mut self,
+        message: &OwnedMessage,
+        fed: &FedEvent,
+        round: &Round<'_>,
+        room: &mut usize,
+    ) -> Result<bool, KafkaFault> {
+        let before = self.stream.waiting_bytes();
+        let plan = &round.catalog.correlations;
+        if self.stream.take(plan, fed, message.offset(), *room) {
+            *room = room.saturating_sub(self.stream.waiting_bytes() - before);
+            return Ok(true);
+        }
+        let burial = Burial {
+            is_whole: true,
+            ..Burial::of(message, "other_version", "another version wrote this event")
+        };
+        let bytes = message.payload().unwrap_or_default();
+        bury(round.connection, &burial, None, bytes)?;
+        Ok(false)
+    }
+
+    fn add_match(
+        &mut self,
+        message: &OwnedMessage,
+        matched: &Matched,
+        index: &HashMap<&str, usize>,
+        round: &Round<'_>,
     ) -> Result<(), KafkaFault> {
         let bytes = message.payload().unwrap_or_default();
-        let Some(matched) = Matched::parse(bytes) else {
-            let burial = Burial {
-                is_whole: true,
-                ..Burial::of(message, "other_version", "another version wrote this match")
-            };
-            return bury(round.connection, &burial, None, bytes);
-        };
         let settings = round.options.pipeline.settings.clone();
         let Ok(event) = Event::parse(&matched.raw, matched.origin.clone(), settings) else {
             let burial = Burial::of(message, "malformed_json", "this match holds no event");
@@ -340,7 +418,6 @@ impl Shard {
             };
             let Ok(()) = self.ledger.add(&hit, now_us, &mut self.state);
         }
-        raised.received_us.push(matched.received_us);
         Ok(())
     }
 
@@ -357,7 +434,11 @@ impl Shard {
         let forms = OutputForms {
             ecs: format == SinkFormat::Ecs,
         };
-        let Ok(changes) = self.ledger.settle(now_us, &mut self.state);
+        let Ok(mut changes) = self.ledger.settle(now_us, &mut self.state);
+        let (plan, rules) = (&round.catalog.correlations, round.catalog.set.rules().len());
+        if self.stream.is_live() {
+            changes.extend(self.stream.settle(plan, rules, &mut self.state));
+        }
         for change in changes {
             let uid = change.uid;
             let previous = self.state.finding(&uid);
@@ -404,6 +485,10 @@ fn publish(round: &Round<'_>, record: &Record, format: SinkFormat) -> Result<(),
     round
         .connection
         .send(topic, None, key, Some(value), Some(headers))
+}
+
+fn all_bytes(state: &State) -> usize {
+    state.bytes() + state.parts_bytes()
 }
 
 fn rule_index(catalog: &Catalog) -> HashMap<&str, usize> {

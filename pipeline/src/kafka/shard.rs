@@ -2,13 +2,15 @@
 //! of it is a message of the state topic: a key with its newest value, or with none if it is gone.
 //!
 //! Keys are a letter and 16 or 32 bytes: `f` a part of a family of acts, `r` a request, `t` the time when a family is to be looked
-//! at again, `a` the last record of a finding, `n` the time of the shard.
+//! at again, `a` the last record of a finding, `n` the time of the shard. Those of correlations are theirs (`stream`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 
 use crate::correlate::{Memory, RequestSeen};
 use crate::store::{Record, pack, unpack};
+
+use super::stream::is_part;
 
 type Id = [u8; 16];
 
@@ -38,6 +40,9 @@ pub(super) struct State {
     timer_times: BTreeSet<(i64, Id)>,
     findings: HashMap<Id, (i64, Vec<u8>)>,
     finding_times: BTreeSet<(i64, Id)>,
+    /// What correlations remember, compressed: from it they are restored, also with other rules.
+    parts: BTreeMap<Vec<u8>, Vec<u8>>,
+    parts_bytes: usize,
     now_us: i64,
     bytes: usize,
     /// What changed since the last time, the newest of each key.
@@ -74,9 +79,24 @@ impl State {
                 };
                 self.now_us = now_us;
             }
+            _ if is_part(key) => self.apply_of_stream(key, value),
             _ => return false,
         }
         true
+    }
+
+    fn apply_of_stream(&mut self, key: &[u8], value: Option<&[u8]>) {
+        let weigh = |value: &[u8]| key.len() + value.len() + ENTRY_BYTES;
+        let before = match value {
+            Some(value) => {
+                self.parts_bytes += weigh(value);
+                self.parts.insert(key.to_vec(), value.to_vec())
+            }
+            None => self.parts.remove(key),
+        };
+        if let Some(before) = before {
+            self.parts_bytes -= weigh(&before);
+        }
     }
 
     fn apply_part(&mut self, family: Id, part: Id, value: Option<&[u8]>) {
@@ -182,7 +202,25 @@ impl State {
         self.timer_times.first().map(|(due_us, _)| *due_us)
     }
 
-    /// Bytes in memory, about.
+    /// What correlations remember.
+    pub(super) fn parts(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let parts = self.parts.iter();
+        parts
+            .map(|(key, content)| (key.clone(), unpress(content)))
+            .collect()
+    }
+
+    /// Keeps or forgets a part of what correlations remember.
+    pub(super) fn put_part(&mut self, key: Vec<u8>, content: Option<&[u8]>) {
+        self.set(key, content.map(press));
+    }
+
+    /// Bytes of what correlations remember, which have bounds of their own, about.
+    pub(super) fn parts_bytes(&self) -> usize {
+        self.parts_bytes
+    }
+
+    /// Bytes of acts and findings in memory, about.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -22,7 +22,7 @@ pub(super) fn restored(store: &Store, catalog: &Catalog) -> Result<Streams, Stor
 }
 
 /// What correlations hold, for whoever watches.
-pub(super) fn correlating(streams: &Streams, catalog: &Catalog) -> Correlating {
+pub(crate) fn correlating(streams: &Streams, catalog: &Catalog) -> Correlating {
     let (groups, waiting) = streams.held();
     let rules = catalog.correlations.all();
     let lost = streams.lost().iter().filter_map(|(place, lost)| {

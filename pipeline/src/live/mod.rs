@@ -40,6 +40,7 @@ use crate::store::{Progress, Totals};
 use crate::telemetry::Latencies;
 
 pub(crate) use self::bodies::decode_bytes;
+pub(crate) use self::correlating::correlating;
 pub use self::evaluator::Evaluator;
 pub use self::records::OutputForms;
 pub(crate) use self::records::record;
@@ -125,6 +126,21 @@ pub struct Correlating {
     pub counts: StreamCounts,
     /// By rule, what was given up or refused for want of room.
     pub lost: std::collections::BTreeMap<String, u64>,
+}
+
+impl Correlating {
+    /// Adds what others hold and missed.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.groups += other.groups;
+        self.waiting += other.waiting;
+        self.counts.late += other.counts.late;
+        self.counts.ahead += other.counts.ahead;
+        self.counts.crowded += other.counts.crowded;
+        self.counts.unknown += other.counts.unknown;
+        for (rule, lost) in &other.lost {
+            *self.lost.entry(rule.clone()).or_default() += lost;
+        }
+    }
 }
 
 impl Live {

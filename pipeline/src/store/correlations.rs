@@ -10,25 +10,9 @@ use super::{Step, Store, StoreError};
 /// A value of correlations: its kind, its key, its content.
 pub(crate) type StoredPart = (Kept, Vec<u8>, Vec<u8>);
 
-/// The first byte of a key.
-fn mark(kind: Kept) -> u8 {
-    match kind {
-        Kept::Group => b'g',
-        Kept::Started => b's',
-        Kept::Waiting => b'w',
-        Kept::Clock => b'c',
-    }
-}
-
-fn kind_of(mark: u8) -> Option<Kept> {
-    [Kept::Group, Kept::Started, Kept::Waiting, Kept::Clock]
-        .into_iter()
-        .find(|kind| self::mark(*kind) == mark)
-}
-
 fn place(kind: Kept, key: &[u8]) -> Vec<u8> {
     let mut place = Vec::with_capacity(key.len() + 1);
-    place.push(mark(kind));
+    place.push(kind.mark());
     place.extend(key);
     place
 }
@@ -61,7 +45,7 @@ impl Store {
             let Some((kind, key)) = place.split_first() else {
                 continue;
             };
-            let kind = kind_of(*kind).ok_or(StoreError::Content {
+            let kind = Kept::of_mark(*kind).ok_or(StoreError::Content {
                 what: "a part of a correlation",
             })?;
             parts.push((kind, key.to_vec(), content.to_vec()));

@@ -149,6 +149,7 @@ impl Snapshot {
             ("late", counts.late),
             ("ahead", counts.ahead),
             ("crowded", counts.crowded),
+            ("unknown", counts.unknown),
         ] {
             counter(&mut missed, &[("reason", reason)], count)?;
         }

@@ -30,13 +30,6 @@ pub(super) fn start(
     let input = facts_of(&kafka.topics.input)
         .ok_or_else(|| KafkaFault::new(format!("there is no topic {}", kafka.topics.input)))?;
     let intake = KafkaIntake::new(&client, &kafka.topics.input, input, clock.clone())?;
-    let correlations = live.rules().correlations.all().len();
-    if correlations > 0 {
-        tracing::warn!(
-            correlations,
-            "correlations and baselines are not judged with state in Kafka yet, and what only feeds them is silent"
-        );
-    }
     let options = parts::live_options(config);
     let worker = Worker::new(client, kafka, &facts, options, live.clone(), clock.clone());
     let backing = Backing::Kafka {

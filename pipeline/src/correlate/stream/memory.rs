@@ -32,6 +32,24 @@ pub enum Kept {
     Clock,
 }
 
+impl Kept {
+    const ALL: [Self; 4] = [Self::Group, Self::Started, Self::Waiting, Self::Clock];
+
+    /// The first byte of a stored key.
+    pub(crate) fn mark(self) -> u8 {
+        match self {
+            Self::Group => b'g',
+            Self::Started => b's',
+            Self::Waiting => b'w',
+            Self::Clock => b'c',
+        }
+    }
+
+    pub(crate) fn of_mark(mark: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.mark() == mark)
+    }
+}
+
 /// A group with what its windows mean.
 #[derive(Serialize, Deserialize)]
 struct StoredGroup {
@@ -65,7 +83,7 @@ pub(super) fn group_of(plan: &Correlations, bytes: &[u8]) -> Option<Group<Witnes
     Some(group)
 }
 
-pub(super) fn event_bytes(plan: &Correlations, event: &Event) -> Option<Vec<u8>> {
+pub(crate) fn event_bytes(plan: &Correlations, event: &Event) -> Option<Vec<u8>> {
     let feeds = event.feeds.iter();
     let specs = feeds.filter_map(|feed| plan.all().get(feed.correlation));
     encode(&StoredEvent {
@@ -77,7 +95,7 @@ pub(super) fn event_bytes(plan: &Correlations, event: &Event) -> Option<Vec<u8>>
 }
 
 /// An event, with the feeds to correlations that are still there.
-pub(super) fn event_of(plan: &Correlations, bytes: &[u8]) -> Option<Event> {
+pub(crate) fn event_of(plan: &Correlations, bytes: &[u8]) -> Option<Event> {
     let StoredEvent {
         correlations,
         mut event,
@@ -116,7 +134,7 @@ pub(super) fn event_key(event: &Event) -> Vec<u8> {
 }
 
 /// A time as bytes that sort as it does, also before 1970.
-pub(super) fn sorted(time_us: i64) -> [u8; 8] {
+pub(crate) fn sorted(time_us: i64) -> [u8; 8] {
     (time_us ^ i64::MIN).to_be_bytes()
 }
 
@@ -134,7 +152,7 @@ fn find(plan: &Correlations, id: &str, means: [u8; 16]) -> Option<usize> {
     plan.all().iter().position(is_it)
 }
 
-fn encode<T: Serialize>(content: &T) -> Option<Vec<u8>> {
+pub(crate) fn encode<T: Serialize>(content: &T) -> Option<Vec<u8>> {
     let content = postcard::to_allocvec(content).ok()?;
     let mut bytes = Vec::with_capacity(content.len() + 1);
     bytes.push(VERSION);
@@ -142,7 +160,7 @@ fn encode<T: Serialize>(content: &T) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Option<T> {
+pub(crate) fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Option<T> {
     let (version, content) = bytes.split_first()?;
     (*version == VERSION).then(|| postcard::from_bytes(content).ok())?
 }

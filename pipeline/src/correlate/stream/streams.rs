@@ -28,6 +28,8 @@ pub struct StreamCounts {
     pub ahead: u64,
     /// Events for which there was no room while they waited.
     pub crowded: u64,
+    /// Events for correlations that only other processes know: their rules are newer, or older. With state in Kafka only.
+    pub unknown: u64,
 }
 
 /// The correlations of a live run.
@@ -116,6 +118,28 @@ impl Streams {
     #[must_use]
     pub fn held(&self) -> (usize, usize) {
         (self.groups.len(), self.waiting.len())
+    }
+
+    /// Bytes of events that wait, about.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
+    /// Whether it has nothing to do with any cluster.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.clocks.is_empty()
+    }
+
+    /// Lets the time of the log pass before more comes, so that how much is taken in at once makes no difference.
+    pub(crate) fn pass(&mut self, now_us: i64) {
+        for (cluster, clock) in &mut self.clocks {
+            let before = *clock;
+            clock.pass(now_us);
+            let is_busy = self.groups.has_groups(cluster) || !self.waiting.is_empty();
+            if is_busy && *clock != before {
+                self.moved.insert(cluster.clone());
+            }
+        }
     }
 
     /// Takes an event in that came at a time of the log.

@@ -335,7 +335,7 @@ fn what_comes_too_late_is_counted_and_not_fed() {
     let counts = StreamCounts {
         late: 1,
         ahead: 1,
-        crowded: 0,
+        ..StreamCounts::default()
     };
     assert_eq!(streams.counts(), counts);
     assert_eq!(streams.held(), (0, 2));
