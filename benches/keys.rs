@@ -135,7 +135,11 @@ fn flood(keys: u64) -> anyhow::Result<()> {
     }
     let seconds = started.elapsed().as_secs_f64();
     let lost = state.lost().get(&count).copied().unwrap_or_default();
-    let others: HashMap<_, _> = state.lost().iter().filter(|(at, _)| **at != count).collect();
+    let others: HashMap<_, _> = state
+        .lost()
+        .iter()
+        .filter(|(at, _)| **at != count)
+        .collect();
     println!(
         "{keys} keys of one rule: {:.2} s, {:.0} ns a key, at most {:.0} MiB, {} groups held",
         seconds,

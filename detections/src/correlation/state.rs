@@ -31,7 +31,7 @@ use self::room::Room;
 use super::feed::{Feed, GroupId};
 use super::moment::Moment;
 use super::plan::Correlations;
-use super::window::{Reached, Window, takes_part};
+use super::window::{Reached, takes_part};
 
 /// Shards of the groups.
 pub const SHARDS: u8 = 64;
@@ -79,7 +79,8 @@ pub struct State<W> {
 
 #[derive(Debug)]
 struct Shard<W> {
-    groups: HashMap<GroupId, Group<W>>,
+    /// In boxes: half of a table's places are empty.
+    groups: HashMap<GroupId, Box<Group<W>>>,
     room: Room,
     /// Requests that go on, with the time when they began.
     started: HashMap<[u8; 16], i64>,
@@ -204,16 +205,11 @@ impl<W: Clone> State<W> {
             return None;
         }
         let shard = &mut self.shards[usize::from(shard_of(&id))];
-        let group = shard.groups.entry(id).or_insert_with(|| Group {
-            correlation: feed.correlation,
-            cluster: fed.cluster.clone(),
-            values: feed.values.clone(),
-            window: Window::new(spec),
-            recent: Vec::new(),
-            last: None,
-            episode: None,
-            due_us: i64::MAX,
-        });
+        let group = shard
+            .groups
+            .entry(id)
+            .or_insert_with(|| Box::new(Group::new(spec, feed, fed)));
+        let before_us = group.fed_us;
         group.note(spec, feed.input, fed);
         let forgotten = group.window.forgotten();
         let reached = group.window.feed(spec, fed.at, feed.input, value.as_ref());
@@ -221,7 +217,7 @@ impl<W: Clone> State<W> {
         let is_single = group.window.progress() < 2 && group.episode.is_none();
         shard
             .room
-            .note(feed.correlation, (fed.at.time_us, id), is_single);
+            .note(feed.correlation, &id, (before_us, group.fed_us), is_single);
         self.set_timer(spec, &id);
         self.dirty.insert(id);
         if forgotten > 0 {
@@ -322,7 +318,7 @@ impl<W: Clone> State<W> {
         let Some(mut group) = shard.groups.remove(id) else {
             return;
         };
-        shard.room.forget(group.correlation, id);
+        shard.room.forget(group.correlation, id, group.fed_us);
         if let Some(timers) = self.timers.get_mut(&group.cluster) {
             timers.remove(&(group.due_us, group.correlation, *id));
             if timers.is_empty() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sigma::ast::{Correlation, Kind};
 
-use super::super::feed::Values;
+use super::super::feed::{Feed, Values};
 use super::super::window::Window;
 use super::{Episode, Fed, Step};
 
@@ -31,6 +31,9 @@ pub struct Group<W> {
     pub episode: Option<Box<Episode<W>>>,
     /// When it is looked at next; so it stands among the timers.
     pub(super) due_us: i64,
+    /// When it was last fed; so it stands in its shard's [`Room`](super::room::Room). Before that, the least time.
+    #[serde(skip)]
+    pub(super) fed_us: i64,
 }
 
 /// An episode that is over, and where it belongs.
@@ -47,8 +50,24 @@ pub struct Ended<W> {
 }
 
 impl<W: Clone> Group<W> {
+    /// Without events; the first one is on its way.
+    pub(super) fn new(spec: &Correlation, feed: &Feed, first: &Fed<W>) -> Self {
+        Self {
+            correlation: feed.correlation,
+            cluster: first.cluster.clone(),
+            values: feed.values.clone(),
+            window: Window::new(spec),
+            recent: Vec::new(),
+            last: None,
+            episode: None,
+            due_us: i64::MAX,
+            fed_us: i64::MIN,
+        }
+    }
+
     /// Remembers an event to tell of.
     pub(super) fn note(&mut self, spec: &Correlation, input: usize, fed: &Fed<W>) {
+        self.fed_us = fed.at.time_us;
         let step = Step {
             time_us: fed.at.time_us,
             input,
@@ -63,6 +82,10 @@ impl<W: Clone> Group<W> {
             Kind::FirstSeen { .. } | Kind::Rare { .. } => self.recent.clear(),
             _ if self.recent.len() >= RECENT_MAX => drop(self.recent.remove(0)),
             _ => {}
+        }
+        if self.recent.is_empty() {
+            // Most groups never have a second one.
+            self.recent.reserve_exact(1);
         }
         self.recent.push(step);
         if spec.bounds.wait_for_end() {

@@ -41,7 +41,10 @@ impl<W> State<W> {
     /// A group.
     #[must_use]
     pub fn group(&self, id: &GroupId) -> Option<&Group<W>> {
-        self.shards[usize::from(shard_of(id))].groups.get(id)
+        self.shards[usize::from(shard_of(id))]
+            .groups
+            .get(id)
+            .map(Box::as_ref)
     }
 
     /// Changes what was told of a group's episode.
@@ -80,20 +83,21 @@ impl<W> State<W> {
     }
 
     /// Puts a group back that was stored.
-    pub fn restore(&mut self, id: GroupId, group: Group<W>) {
+    pub fn restore(&mut self, id: GroupId, mut group: Group<W>) {
         let shard = &mut self.shards[usize::from(shard_of(&id))];
         let is_single = group.window.progress() < 2 && group.episode.is_none();
-        let last_us = group
+        group.fed_us = group
             .recent
             .last()
             .map_or(group.due_us, |step| step.time_us);
-        shard.room.note(group.correlation, (last_us, id), is_single);
+        let fed_us = (i64::MIN, group.fed_us);
+        shard.room.note(group.correlation, &id, fed_us, is_single);
         let timers = self.timers.entry(group.cluster.clone()).or_default();
         timers.insert((group.due_us, group.correlation, id));
         if group.episode.is_some() {
             self.found.insert(id);
         }
-        shard.groups.insert(id, group);
+        shard.groups.insert(id, Box::new(group));
     }
 
     /// Puts back that a request began.

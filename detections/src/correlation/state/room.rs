@@ -1,6 +1,6 @@
 //! How many groups there may be, and which is given up first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::correlation::GroupId;
 
@@ -32,16 +32,15 @@ pub(super) struct Room {
 
 #[derive(Debug, Default)]
 struct OfRule {
-    /// When each group was last fed.
-    groups: HashMap<GroupId, i64>,
-    /// Groups of one event, oldest first.
+    groups: usize,
+    /// Groups of one event by when they were fed, oldest first.
     singles: BTreeSet<(i64, GroupId)>,
 }
 
 impl Room {
     /// Whether a new group of a correlation has a place.
     pub(super) fn has_place(&self, correlation: usize) -> bool {
-        let groups = self.rules.get(&correlation).map_or(0, |of| of.groups.len());
+        let groups = self.rules.get(&correlation).map_or(0, |of| of.groups);
         self.total < SHARD_GROUPS_MAX && groups < RULE_GROUPS_MAX
     }
 
@@ -49,32 +48,40 @@ impl Room {
     pub(super) fn least(&self, correlation: usize) -> Option<(usize, GroupId)> {
         let oldest = |of: &OfRule| of.singles.first().map(|(_, id)| *id);
         let own = self.rules.get(&correlation);
-        if own.is_some_and(|own| own.groups.len() >= RULE_GROUPS_MAX) {
+        if own.is_some_and(|own| own.groups >= RULE_GROUPS_MAX) {
             return Some((correlation, oldest(own?)?));
         }
         let most = self.rules.iter().max_by_key(|(_, of)| of.singles.len())?;
         Some((*most.0, oldest(most.1)?))
     }
 
-    /// Notes that a group was fed.
-    pub(super) fn note(&mut self, correlation: usize, (time_us, id): (i64, GroupId), single: bool) {
+    /// Notes that a group was fed, and when before that: at the least time, if it is new.
+    pub(super) fn note(
+        &mut self,
+        correlation: usize,
+        id: &GroupId,
+        (before_us, time_us): (i64, i64),
+        single: bool,
+    ) {
         let of = self.rules.entry(correlation).or_default();
-        match of.groups.insert(id, time_us) {
-            None => self.total += 1,
-            Some(before_us) => drop(of.singles.remove(&(before_us, id))),
+        if before_us == i64::MIN {
+            of.groups += 1;
+            self.total += 1;
+        } else {
+            of.singles.remove(&(before_us, *id));
         }
         if single {
-            of.singles.insert((time_us, id));
+            of.singles.insert((time_us, *id));
         }
     }
 
-    pub(super) fn forget(&mut self, correlation: usize, id: &GroupId) {
+    /// Notes that a group is gone that was last fed at a time.
+    pub(super) fn forget(&mut self, correlation: usize, id: &GroupId, fed_us: i64) {
         let Some(of) = self.rules.get_mut(&correlation) else {
             return;
         };
-        if let Some(time_us) = of.groups.remove(id) {
-            self.total -= 1;
-            of.singles.remove(&(time_us, *id));
-        }
+        of.singles.remove(&(fed_us, *id));
+        of.groups = of.groups.saturating_sub(1);
+        self.total = self.total.saturating_sub(1);
     }
 }
