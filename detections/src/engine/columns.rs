@@ -78,6 +78,8 @@ pub(super) fn text_column_of(path: &FieldPath) -> Option<Column> {
         _ if path.has_positions() => None,
         ("objectRef", Some("name"), None) => Some(Column::Name),
         ("requestURI", None, None) => Some(Column::RequestUri),
+        ("requestReceivedTimestamp", None, None) => Some(Column::RequestReceivedTimestamp),
+        ("stageTimestamp", None, None) => Some(Column::StageTimestamp),
         _ => None,
     }
 }
