@@ -295,6 +295,7 @@ impl Collector for Snapshot {
     fn encode(&self, mut page: DescriptorEncoder<'_>) -> fmt::Result {
         self.events(&mut page)?;
         self.run(&mut page)?;
+        self.correlations(&mut page)?;
         match &self.backing {
             Backing::Embedded {
                 log,
@@ -304,7 +305,6 @@ impl Collector for Snapshot {
                 Self::log(&mut page, log)?;
                 self.sinks(&mut page, store)?;
                 senders::encode(&mut page, &self.told.borrow().senders, scrapes)?;
-                self.correlations(&mut page)?;
             }
             Backing::Kafka { intake, lag } => Self::kafka(&mut page, intake, lag)?,
         }
