@@ -111,6 +111,15 @@ pub(crate) struct ReplayArgs {
     /// An account that is your own automation (CI, GitOps): its findings are one level lower; repeatable.
     #[arg(long, value_name = "NAME")]
     pub(crate) automation: Vec<String>,
+    /// Do not look for what is unusual for an account as a whole (docs/surprise.md).
+    #[arg(long)]
+    pub(crate) no_surprise: bool,
+    /// How long an account's habits are learned before anything is called unusual: `7d`, `14d`.
+    #[arg(long, value_name = "TIME", default_value = "14d", value_parser = window)]
+    pub(crate) learn: i64,
+    /// A component of the control plane that Kubernetes does not reserve the name of: `system:kwok-controller`; repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) component: Vec<String>,
     /// Threads that decode and judge; as many as there are cores unless told. The findings are the same.
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,

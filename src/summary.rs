@@ -8,6 +8,7 @@ use detections::sigma::ast::Level;
 use pipeline::account::Account;
 use pipeline::alert::Alert;
 use pipeline::catalog::Catalog;
+use pipeline::surprise::Standing;
 use pipeline::wire::text::{safe, time};
 use replay::replay::Replayed;
 
@@ -41,6 +42,9 @@ pub(crate) fn render(
         by(alerts, |alert| vec![safe(&alert.actor.name)]),
         0,
     );
+    if let Some(standing) = &replayed.report.surprise {
+        surprise(&mut out, standing);
+    }
     blind(&mut out, account, catalog);
     out
 }
@@ -136,6 +140,13 @@ fn bounds(out: &mut String, account: &Account, catalog: &Catalog) {
         let words = format!("{name} gave up {} times for want of room", count(*number));
         line(out, "bound", &words);
     }
+    if let Some(fault) = &account.not_surprised {
+        line(
+            out,
+            "fault",
+            &format!("sessions could not be judged: {fault}"),
+        );
+    }
     if let Some(fault) = &account.not_correlated {
         line(
             out,
@@ -143,6 +154,22 @@ fn bounds(out: &mut String, account: &Account, catalog: &Catalog) {
             &format!("correlations could not be judged: {fault}"),
         );
     }
+}
+
+/// How far the detector of surprise came: silence is not always peace.
+fn surprise(out: &mut String, standing: &Standing) {
+    let text = match standing.learning_until_us {
+        Some(until_us) => format!(
+            "learning until {}: nothing is called unusual before; --learn sets how long, --baseline starts from what was learned",
+            time(until_us)
+        ),
+        None => format!(
+            "{} sessions of ten minutes judged, {} only learned",
+            count(standing.judged),
+            count(standing.learned)
+        ),
+    };
+    line(out, "surprise", &text);
 }
 
 fn by_level(alerts: &[Alert]) -> Vec<(String, usize)> {

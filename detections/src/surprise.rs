@@ -30,10 +30,12 @@ mod place;
 mod small;
 
 mod session;
+mod shape;
 
 mod circles;
 mod counts;
 mod explain;
+mod known;
 mod model;
 mod pairs;
 mod score;
@@ -43,10 +45,12 @@ pub use actor::{Actor, ActorId, Kind};
 pub use circles::Circle;
 pub use explain::{Part, PartKind};
 pub use features::{Features, Reader, Reading, Stages, identity_of};
-pub use model::{Model, Settings, Size};
+pub use known::{ActorKnown, ValueKnown};
+pub use model::{Head, Model, Past, Settings, Size};
 pub use operation::Did;
 pub use score::{HIGH_BITS, Judgement, LOW_BITS, Level, MEDIUM_BITS};
-pub use session::{Session, Sessions};
+pub use session::{Session, Sessions, Tally, bucket_of};
+pub use shape::Shape;
 pub use volume::Class;
 
 #[cfg(test)]

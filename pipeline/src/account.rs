@@ -38,6 +38,8 @@ pub struct Account {
     pub lost: BTreeMap<usize, u64>,
     /// Why correlations could not be judged, if so.
     pub not_correlated: Option<String>,
+    /// Why sessions could not be judged, if so.
+    pub not_surprised: Option<String>,
     /// Records larger than a record may be: their beginning was judged or rejected, the rest left out.
     pub oversized: u64,
     /// Bytes of them that were left out.

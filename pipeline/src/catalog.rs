@@ -6,10 +6,16 @@ use detections::correlation::Correlations;
 use detections::engine::RuleSet;
 use detections::page::Page;
 use detections::sigma::Loaded;
-use detections::sigma::ast::Header;
+use detections::sigma::ast::{Header, Level};
 
 use crate::alert::RuleInfo;
 use crate::correlate::RuleTraits;
+
+/// The id of the detector of surprise, which has no rule file: `docs/surprise.md` is its page.
+pub const SURPRISE_ID: &str = "5b1f2d0e-6c1c-4b57-9a3e-2f8f7a1d4c90";
+
+/// Its name.
+pub const SURPRISE_NAME: &str = "unusual_for_account";
 
 /// Compiled rules with what alerts say of them. A finding's rule is an index into [`Catalog::infos`]: rules about single events
 /// come first, by the same index as in the engine, and correlations behind them.
@@ -19,7 +25,7 @@ pub struct Catalog {
     pub set: RuleSet,
     /// What they feed.
     pub correlations: Correlations,
-    /// All of them for people.
+    /// All of them for people, and behind them the detector of surprise.
     pub infos: Vec<Arc<RuleInfo>>,
 }
 
@@ -33,9 +39,8 @@ impl Catalog {
         } = loaded;
         let headers = rules.iter().map(|rule| &rule.header);
         let headers = headers.chain(correlations.iter().map(|found| &found.header));
-        let infos = headers
-            .map(|header| Arc::new(info(header, page(header))))
-            .collect();
+        let infos = headers.map(|header| info(header, page(header)));
+        let infos = infos.chain([surprise()]).map(Arc::new).collect();
         Self {
             correlations: Correlations::new(correlations, &rules),
             set: RuleSet::new(rules),
@@ -52,6 +57,12 @@ impl Catalog {
             || correlation().map(|found| &found.header),
             |rule| Some(&rule.header),
         )
+    }
+
+    /// The index of the detector of surprise.
+    #[must_use]
+    pub fn surprise(&self) -> usize {
+        self.set.rules().len() + self.correlations.all().len()
     }
 
     /// Whether a rule about single events raises findings by itself.
@@ -99,6 +110,36 @@ fn info(rule: &Header, page: Option<Page>) -> RuleInfo {
         author: rule.author.clone(),
         why,
         response: page.map(|page| page.response()).unwrap_or_default(),
+    }
+}
+
+/// What alerts say of the detector of surprise. It is mapped to no technique: that something is unusual says nothing of what it is for.
+fn surprise() -> RuleInfo {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    RuleInfo {
+        id: SURPRISE_ID.to_owned(),
+        name: SURPRISE_NAME.to_owned(),
+        title: "Unusual for this account".to_owned(),
+        description: "Ten minutes of an account that its own past and its peers' make improbable, in bits.".to_owned(),
+        level: Level::Medium,
+        tags: Vec::new(),
+        tactics: Vec::new(),
+        techniques: Vec::new(),
+        references: Vec::new(),
+        false_positives: texts(&[
+            "a person who takes over other work, or travels",
+            "the first use of a new tool or a new part of the cluster",
+        ]),
+        version: None,
+        author: None,
+        why: "Stolen credentials and insiders use what is allowed. What gives them away is that this account never did it, not from there, \
+              not with this client. Surprise alone proves nothing: the parts below say what was known before."
+            .to_owned(),
+        response: texts(&[
+            "Ask the account's owner whether it was them; show the operation, the client and the network.",
+            "If not: revoke the credential, and look at everything it did since then.",
+            "If so: nothing needs to be done; what recurs becomes ordinary by itself.",
+        ]),
     }
 }
 

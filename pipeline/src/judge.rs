@@ -18,12 +18,15 @@ use crate::enrich::brief;
 use crate::limits::{JUDGED_BYTES_MAX, JUDGED_ROWS_MAX};
 use crate::repeats::Fingerprints;
 use crate::run::Options;
+use crate::surprise::{Gathered, Gatherer};
 
 /// Decides which rules match which events.
 #[derive(Debug)]
 pub struct Judge<'a> {
     evaluator: Evaluator<'a>,
     catalog: &'a Catalog,
+    /// Gathers sessions, if anybody asks how surprising they are.
+    gatherer: Option<Gatherer>,
     settings: Arc<Settings>,
     fingerprints: Fingerprints,
     from_us: Option<i64>,
@@ -45,6 +48,8 @@ pub struct Judged {
     pub(crate) hits: Vec<RowHits>,
     /// Events that feed correlations.
     pub(crate) fed: Vec<RowFed>,
+    /// What the events say, for sessions.
+    pub(crate) gathered: Gathered,
     /// Rules that could not be told.
     pub(crate) blind: Vec<Match>,
 }
@@ -91,6 +96,10 @@ impl<'a> Judge<'a> {
         Self {
             evaluator: catalog.set.evaluator(),
             catalog,
+            gatherer: options
+                .surprise
+                .as_ref()
+                .map(|surprise| Gatherer::new(surprise.reading.clone())),
             settings: options.settings.clone(),
             fingerprints,
             from_us: options.from_us,
@@ -99,6 +108,13 @@ impl<'a> Judge<'a> {
             judged: Judged::default(),
             bytes: 0,
         }
+    }
+
+    /// Makes nothing for sessions: nobody judges them here.
+    #[must_use]
+    pub(crate) fn without_sessions(mut self) -> Self {
+        self.gatherer = None;
+        self
     }
 
     /// Judges one decoded item. True if so much has come together that [`Judge::take`] should be called.
@@ -148,6 +164,9 @@ impl<'a> Judge<'a> {
             envelope: event.origin.envelope,
             partial: event.origin.partial,
         });
+        if let Some(gatherer) = &mut self.gatherer {
+            gatherer.note(&row, event.offset);
+        }
         self.evaluator.judge(&row, &mut self.verdicts);
         let blind = self.verdicts.blind.iter();
         let of_row = |rule: &usize| Match {
@@ -200,6 +219,9 @@ impl<'a> Judge<'a> {
             ..Judged::default()
         };
         self.bytes = 0;
+        if let Some(gatherer) = &mut self.gatherer {
+            self.judged.gathered = gatherer.take();
+        }
         std::mem::replace(&mut self.judged, next)
     }
 }
@@ -211,6 +233,7 @@ impl Judged {
         let hits = self.hits.iter().map(|hits| 8 * hits.raw.len());
         let fed = self.fed.iter().map(|fed| fed.fed.witness.weight());
         fed.sum::<usize>()
+            + self.gathered.weight()
             + self.rows.capacity() * size_of::<Row>()
             + self.blind.capacity() * size_of::<Match>()
             + hits.sum::<usize>()

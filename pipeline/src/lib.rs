@@ -37,5 +37,6 @@ mod pem;
 mod reload;
 pub mod rules;
 pub mod run;
+pub mod surprise;
 pub mod telemetry;
 pub mod topology;

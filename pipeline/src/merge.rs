@@ -22,6 +22,11 @@ pub struct Merger {
 pub(crate) struct Repeated(Vec<usize>);
 
 impl Repeated {
+    /// The rows that do not count, in order.
+    pub(crate) fn rows(&self) -> &[usize] {
+        &self.0
+    }
+
     /// Whether a row counts.
     pub(crate) fn spares(&self, row: usize) -> bool {
         self.0.binary_search(&row).is_err()

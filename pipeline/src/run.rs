@@ -16,6 +16,7 @@ use crate::decode::framing::Skipped;
 use crate::enrich::Enricher;
 use crate::judge::{Judge, Judged};
 use crate::merge::Merger;
+use crate::surprise::{self, History};
 
 /// What a run needs to know besides its rules.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Options {
     pub automation: Vec<String>,
     /// How long an act may go on, in microseconds.
     pub window_us: i64,
+    /// How the detector of surprise is set; `None` if it is off.
+    pub surprise: Option<surprise::Options>,
     /// Events before this time are left out, microseconds since 1970 UTC.
     pub from_us: Option<i64>,
     /// Events at or after this time are left out.
@@ -41,6 +44,7 @@ impl Default for Options {
             settings: Arc::default(),
             automation: Vec::new(),
             window_us: WINDOW_US_DEFAULT,
+            surprise: Some(surprise::Options::default()),
             from_us: None,
             to_us: None,
         }
@@ -57,6 +61,8 @@ pub struct Pipeline<'a> {
     acts: Acts,
     /// What correlations will be fed, when all of it is there.
     sorter: Sorter,
+    /// Sessions that will be judged, when all of them are there.
+    history: History,
     input: Arc<str>,
 }
 
@@ -67,6 +73,8 @@ pub struct Report {
     pub alerts: Vec<Alert>,
     /// The sum of what came in.
     pub account: Account,
+    /// How far the detector of surprise came, if it is on.
+    pub surprise: Option<surprise::Standing>,
 }
 
 impl<'a> Pipeline<'a> {
@@ -80,6 +88,7 @@ impl<'a> Pipeline<'a> {
             merger,
             acts: Acts::new(options.window_us, catalog.traits()),
             sorter: Sorter::default(),
+            history: History::default(),
             input: Arc::from(""),
             options,
         }
@@ -135,6 +144,15 @@ impl<'a> Pipeline<'a> {
         for event in judged.take_fed(&repeated, &self.input) {
             self.sorter.add(event);
         }
+        for entry in judged.gathered.into_counting(&repeated, &self.input) {
+            self.history.add(entry);
+        }
+    }
+
+    /// As if memory were full of sessions.
+    #[cfg(test)]
+    pub(crate) fn write_sessions_down(&mut self) {
+        self.history.write_run();
     }
 
     /// Findings so far, before follow-ups are folded.
@@ -154,6 +172,7 @@ impl<'a> Pipeline<'a> {
     pub fn finish(mut self) -> Report {
         self.end_input();
         let joined = correlated(self.catalog, self.sorter);
+        let surprised = surprised(&self.options, self.history);
         let account = self.merger.account_mut();
         account.released_early = self.acts.released_early();
         account.untracked = self.acts.untracked();
@@ -170,15 +189,34 @@ impl<'a> Pipeline<'a> {
             }
             Err(error) => account.not_correlated = Some(error.to_string()),
         }
+        let mut surprise = None;
+        match surprised {
+            Ok(Some(replayed)) => {
+                let rule = self.catalog.surprise();
+                findings.extend(replayed.days.findings(rule, &self.options.settings));
+                surprise = Some(replayed.standing());
+            }
+            Ok(None) => {}
+            Err(error) => account.not_surprised = Some(error.to_string()),
+        }
         findings.sort_by_key(|finding| (finding.first_us, finding.uid));
         let alerts = findings.into_iter();
         Report {
             alerts: alerts
                 .filter_map(|finding| enricher.alert(finding))
                 .collect(),
+            surprise,
             account: self.merger.account().clone(),
         }
     }
+}
+
+/// What sessions come to, if anybody asks.
+fn surprised(options: &Options, history: History) -> io::Result<Option<surprise::Replayed>> {
+    let surprise = options.surprise.as_ref();
+    surprise
+        .map(|options| history.follow(options, BTreeMap::new()))
+        .transpose()
 }
 
 /// What correlations find in all events of a run, and how many groups were given up for want of room, by rule.

@@ -8,8 +8,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, anyhow};
 use detections::event::Settings;
 use detections::sigma::ast::Level;
+use detections::surprise::Reading;
 use pipeline::alert::Alert;
 use pipeline::run::Options;
+use pipeline::surprise;
 use pipeline::wire::{ocsf, text};
 use replay::discover::{InputPath, Inputs, discover};
 use replay::rejects::RejectsFile;
@@ -64,9 +66,23 @@ fn options(arguments: &ReplayArgs) -> Options {
         settings: Arc::new(settings),
         automation: arguments.automation.clone(),
         window_us: arguments.window,
+        surprise: surprise(arguments),
         from_us: arguments.from,
         to_us: arguments.to,
     }
+}
+
+/// How the detector of surprise is set, unless it is off.
+fn surprise(arguments: &ReplayArgs) -> Option<surprise::Options> {
+    let reading = Reading {
+        automation: arguments.automation.clone(),
+        components: arguments.component.clone(),
+        ..Reading::default()
+    };
+    (!arguments.no_surprise).then_some(surprise::Options {
+        learning_us: arguments.learn,
+        reading,
+    })
 }
 
 fn rejects(arguments: &ReplayArgs) -> anyhow::Result<Option<RejectsFile<BufWriter<File>>>> {

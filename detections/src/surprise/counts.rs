@@ -134,6 +134,10 @@ impl Own {
         f64::from(self.distinct.max(1))
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Arc<str>, &Known)> {
+        self.values.iter()
+    }
+
     pub(super) fn known(&self, value: &str) -> Option<&Known> {
         self.values.get(value)
     }

@@ -212,7 +212,7 @@ impl Scorer<'_> {
     }
 }
 
-fn kind_of(table: Table) -> PartKind {
+pub(super) fn kind_of(table: Table) -> PartKind {
     match table {
         Table::Operation | Table::Verb => PartKind::Operation,
         Table::Namespace => PartKind::Namespace,

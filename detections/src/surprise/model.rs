@@ -3,7 +3,7 @@
 //! The caller hands over the sessions of finished buckets in order ([`Model::follow`]), or judges and learns by itself: first
 //! all of a bucket, then all of it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -55,11 +55,34 @@ pub struct Model {
     #[serde(with = "pairs")]
     volumes: BTreeMap<Kind, Histograms<u64>>,
     actors_forgotten: u64,
+    #[serde(skip)]
+    changed: Changed,
+}
+
+/// Actors that were learned of, or forgotten, since somebody asked. It is no part of what is known.
+#[derive(Clone, Debug, Default)]
+struct Changed(BTreeSet<ActorId>);
+
+impl PartialEq for Changed {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// What a model knows besides its actors: with [`Past`]s a model can be stored and restored in parts. The circles are not stored: they
+/// are the habits of their members, counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Head {
+    settings: Settings,
+    start_us: Option<i64>,
+    #[serde(with = "pairs")]
+    volumes: BTreeMap<Kind, Histograms<u64>>,
+    actors_forgotten: u64,
 }
 
 /// What is known of one actor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Past {
+pub struct Past {
     /// The buckets of the first and the last session.
     pub(super) first_us: i64,
     pub(super) last_us: i64,
@@ -85,6 +108,12 @@ pub struct Size {
     pub values_of_peers: usize,
 }
 
+impl Past {
+    pub(super) fn groups(&self) -> &[Arc<str>] {
+        &self.groups
+    }
+}
+
 impl Default for Model {
     fn default() -> Self {
         Self::new(Settings::default())
@@ -102,7 +131,69 @@ impl Model {
             circles: Circles::default(),
             volumes: BTreeMap::new(),
             actors_forgotten: 0,
+            changed: Changed::default(),
         }
+    }
+
+    /// A model of what was stored in parts.
+    #[must_use]
+    pub fn restore(head: Head, actors: impl IntoIterator<Item = (ActorId, Past)>) -> Self {
+        let actors: BTreeMap<ActorId, Past> = actors.into_iter().collect();
+        let mut circles = Circles::default();
+        for (actor, past) in &actors {
+            for circle in circles_of(actor.kind, &past.groups) {
+                circles.join(circle, &past.tables);
+            }
+        }
+        Self {
+            settings: head.settings,
+            start_us: head.start_us,
+            actors,
+            circles,
+            volumes: head.volumes,
+            actors_forgotten: head.actors_forgotten,
+            changed: Changed::default(),
+        }
+    }
+
+    /// What it knows besides its actors.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        Head {
+            settings: self.settings.clone(),
+            start_us: self.start_us,
+            volumes: self.volumes.clone(),
+            actors_forgotten: self.actors_forgotten,
+        }
+    }
+
+    /// What it knows of each actor.
+    pub fn actors(&self) -> impl Iterator<Item = (&ActorId, &Past)> {
+        self.actors.iter()
+    }
+
+    /// What it knows of an actor.
+    #[must_use]
+    pub fn actor(&self, actor: &ActorId) -> Option<&Past> {
+        self.actors.get(actor)
+    }
+
+    /// The actors that were learned of, or forgotten, since the last time.
+    pub fn take_changed(&mut self) -> BTreeSet<ActorId> {
+        std::mem::take(&mut self.changed.0)
+    }
+
+    /// For so long nothing is judged, from now on: the rest of what is known stays as it is.
+    pub fn set_learning(&mut self, learning_us: i64) {
+        self.settings.learning_us = learning_us;
+    }
+
+    /// From when on it judges, microseconds since 1970 UTC; `None` if it has not learned anything.
+    #[must_use]
+    pub fn judges_from_us(&self) -> Option<i64> {
+        let start_us = self.start_us?;
+        let day_us = start_us.saturating_sub(start_us.rem_euclid(DAY_US));
+        Some(day_us.saturating_add(self.settings.learning_us))
     }
 
     /// Judges sessions and learns them: those of a bucket by what was known before it, bucket after bucket. One judgement a
@@ -127,9 +218,8 @@ impl Model {
     /// Whether a bucket is too early to be judged.
     #[must_use]
     pub fn is_learning(&self, bucket_us: i64) -> bool {
-        let start_us = self.start_us.unwrap_or(bucket_us);
-        let day_us = start_us.saturating_sub(start_us.rem_euclid(DAY_US));
-        bucket_us < day_us.saturating_add(self.settings.learning_us)
+        self.judges_from_us()
+            .is_none_or(|from_us| bucket_us < from_us)
     }
 
     /// Learns a session that [reached](Judgement::reached) this level. What is new in a finding is on probation: a second act
@@ -137,6 +227,7 @@ impl Model {
     pub fn learn(&mut self, session: &Session, reached: Level) {
         self.start_us.get_or_insert(session.bucket_us);
         self.meet(session);
+        self.changed.0.insert(session.actor.id.clone());
         let at = At {
             bucket_us: session.bucket_us,
             growth: self.growth(session.bucket_us),
@@ -273,5 +364,6 @@ impl Model {
             self.circles.leave(&circle, &past.tables);
         }
         self.actors_forgotten += 1;
+        self.changed.0.insert(actor.clone());
     }
 }

@@ -116,7 +116,7 @@ impl Sessions {
                 entry.insert(Session::new(bucket_us, features.actor.clone(), first))
             }
         };
-        session.add(features, &identity);
+        session.add(features, (1, features.time_us), &identity);
         self.make_room();
     }
 
@@ -184,7 +184,49 @@ impl Sessions {
     }
 }
 
+/// Events of one actor and bucket that say the same, counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// How many there were, at least one.
+    pub events: u64,
+    /// The first of them.
+    pub first: Moment,
+    /// Event time of the last, microseconds since 1970 UTC.
+    pub last_us: i64,
+}
+
 impl Session {
+    /// A session of these events and no others.
+    #[must_use]
+    pub fn of(features: &Features, tally: &Tally) -> Self {
+        let bucket_us = bucket_of(tally.first.time_us);
+        let mut session = Self::new(bucket_us, features.actor.clone(), tally.first);
+        session.take_in(features, tally);
+        session
+    }
+
+    /// Takes in events of this actor and bucket.
+    pub fn take_in(&mut self, features: &Features, tally: &Tally) {
+        let first = Features {
+            time_us: tally.first.time_us,
+            ..features.clone()
+        };
+        let identity = LazyCell::new(|| tally.first.identity);
+        self.add(&first, (tally.events, tally.last_us), &identity);
+    }
+
+    /// Takes in what was gathered elsewhere of this actor and bucket.
+    pub fn join(&mut self, other: Self) {
+        self.merge(other);
+    }
+
+    /// Whether an event is the first that showed something.
+    #[must_use]
+    pub fn is_shown_by(&self, event: &Moment) -> bool {
+        let values = self.values.iter().flat_map(|values| &values.seen);
+        self.first == *event || values.map(|seen| &seen.first).any(|first| first == event)
+    }
+
     fn new(bucket_us: i64, actor: Arc<Actor>, first: Moment) -> Self {
         Self {
             bucket_us,
@@ -223,13 +265,18 @@ impl Session {
         verbs
     }
 
-    fn add<F>(&mut self, features: &Features, identity: &LazyCell<[u8; 16], F>)
-    where
+    /// `times` events that say this, the last of them at a time.
+    fn add<F>(
+        &mut self,
+        features: &Features,
+        (times, last_us): (u64, i64),
+        identity: &LazyCell<[u8; 16], F>,
+    ) where
         F: FnOnce() -> [u8; 16],
     {
         let time_us = features.time_us;
-        self.events += 1;
-        self.last_us = self.last_us.max(time_us);
+        self.events += times;
+        self.last_us = self.last_us.max(last_us);
         if time_us <= self.first.time_us {
             let first = Moment {
                 time_us,
@@ -238,11 +285,11 @@ impl Session {
             self.begin(first, &features.actor);
         }
         for (count, is_of) in self.counts.iter_mut().zip(features.classes) {
-            *count += u64::from(is_of);
+            *count += u64::from(is_of) * times;
         }
         let mut see = |table: Table, text: &Arc<str>, (rank, impact): (u8, u8)| {
             let values = &mut self.values[table as usize];
-            values.see(text, (rank, impact), time_us, identity);
+            values.see(text, (rank, impact), (times, time_us), identity);
         };
         for did in [&features.operation, &features.impersonation]
             .into_iter()
@@ -284,7 +331,7 @@ impl Values {
         &mut self,
         text: &Arc<str>,
         (rank, impact): (u8, u8),
-        time_us: i64,
+        (times, time_us): (u64, i64),
         identity: &LazyCell<[u8; 16], F>,
     ) where
         F: FnOnce() -> [u8; 16],
@@ -296,7 +343,7 @@ impl Values {
         match self.place(text) {
             Ok(place) => {
                 let seen = &mut self.seen[place];
-                seen.count += 1;
+                seen.count += times;
                 seen.impact = seen.impact.max(impact);
                 if time_us <= seen.first.time_us {
                     seen.first = seen.first.min(first());
@@ -307,7 +354,7 @@ impl Values {
                     text: text.clone(),
                     rank,
                     impact,
-                    count: 1,
+                    count: times,
                     first: first(),
                 };
                 self.seen.insert(place, new);
@@ -369,7 +416,8 @@ pub(super) fn verb_of(operation: &str) -> &str {
 }
 
 /// The beginning of the bucket that a time lies in.
-fn bucket_of(time_us: i64) -> i64 {
+#[must_use]
+pub fn bucket_of(time_us: i64) -> i64 {
     time_us.saturating_sub(time_us.rem_euclid(WINDOW_US))
 }
 

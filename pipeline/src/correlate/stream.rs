@@ -23,8 +23,8 @@ pub(crate) use self::memory::{decode, encode, event_bytes, event_of, sorted};
 pub(crate) use self::replayed::replayed;
 pub(crate) use self::sorter::Sorter;
 pub use self::streams::{StreamCounts, Streams};
-pub(crate) use self::witness::fed;
 pub use self::witness::{Whole, Witness};
+pub(crate) use self::witness::{fed, slim};
 
 /// An event on its way to its groups.
 pub(crate) type Event = Fed<Witness>;

@@ -7,6 +7,7 @@ mod details;
 mod evidence;
 mod identity;
 mod joined;
+mod surprised;
 
 use std::sync::Arc;
 
@@ -41,8 +42,21 @@ impl Enricher<'_> {
     pub fn alert(&self, finding: Finding) -> Option<Alert> {
         let origin = finding.exemplar.origin.clone();
         let event = Event::parse(&finding.exemplar.raw, origin, self.settings.clone()).ok()?;
-        let header = self.catalog.header(finding.rule)?;
+        let surprised = finding
+            .joined
+            .as_ref()
+            .and_then(|joined| joined.surprised.clone());
         let info = self.catalog.infos.get(finding.rule)?.clone();
+        let (info, severity) = match &surprised {
+            Some(surprised) => (
+                surprised::info(&info, surprised),
+                surprised::severity(surprised),
+            ),
+            None => {
+                let header = self.catalog.header(finding.rule)?;
+                (info, severity::score(header, &event, self.automation))
+            }
+        };
         let object = object_of(&event);
         let told = self.told(&finding, &event, &object)?;
         let others = finding
@@ -52,7 +66,7 @@ impl Enricher<'_> {
             .cloned();
         Some(Alert {
             uid: hex(&finding.uid),
-            severity: severity::score(header, &event, self.automation),
+            severity,
             outcome: outcome(&event),
             cluster: event.origin().cluster.clone(),
             first_us: finding.first_us,
@@ -68,7 +82,10 @@ impl Enricher<'_> {
             details: told.details,
             evidence: told.evidence,
             unseen: told.unseen,
-            silence: identity::silence(&event, &info.name),
+            silence: match surprised {
+                Some(_) => String::new(),
+                None => identity::silence(&event, &info.name),
+            },
             request: request(&event),
             raw: raw(&event, &finding),
             other_objects: others.collect(),
@@ -106,9 +123,18 @@ impl Enricher<'_> {
                 unseen,
             });
         }
+        let found = finding.joined.as_deref()?;
+        if let Some(surprised) = &found.surprised {
+            return Some(Telling {
+                did: surprised::phrase(surprised),
+                steps: joined::steps(found),
+                details: Vec::new(),
+                evidence: surprised::evidence(surprised),
+                unseen: Vec::new(),
+            });
+        }
         let correlations = self.catalog.correlations.all();
         let correlation = correlations.get(finding.rule - rules.len())?;
-        let found = finding.joined.as_deref()?;
         Some(Telling {
             did: joined::phrase(correlation, found, finding),
             steps: joined::steps(found),

@@ -52,6 +52,7 @@ pub(super) fn live_options(config: &Config) -> LiveOptions {
     let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     LiveOptions {
         pipeline: Options {
+            surprise: None,
             settings: Arc::new(settings),
             automation: config.automation.clone(),
             window_us: micros(config.window),

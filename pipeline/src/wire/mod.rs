@@ -8,6 +8,7 @@ pub mod ocsf;
 pub mod text;
 
 use crate::alert::{Alert, Outcome};
+use crate::catalog::SURPRISE_ID;
 
 /// How sure a finding is.
 ///
@@ -34,6 +35,10 @@ pub(crate) fn confidence(alert: &Alert) -> Confidence {
         (
             alert.outcome.result == "unknown",
             "the outcome was not logged",
+        ),
+        (
+            alert.rule.id == SURPRISE_ID,
+            "that something is unusual proves nothing by itself",
         ),
     ];
     let doubts: Vec<_> = doubts

@@ -9,6 +9,7 @@ use crate::alert::ObjectRef;
 use crate::correlate::act::Finding;
 use crate::correlate::hash;
 use crate::hex::hex;
+use crate::surprise::Surprised;
 
 use super::{Whole, Witness};
 
@@ -27,6 +28,8 @@ pub struct Joined {
     pub counted: Vec<Box<str>>,
     /// What a baseline knew when it first found something.
     pub usual: Option<Box<Usual>>,
+    /// What was surprising, if that is what found it.
+    pub surprised: Option<Box<Surprised>>,
     /// The whole event, if only a part of it is kept.
     pub whole: Option<Whole>,
 }
@@ -72,6 +75,7 @@ pub(crate) fn finding_of(
             steps: episode.steps.clone(),
             counted: episode.values.clone(),
             usual: episode.usual.clone(),
+            surprised: None,
             whole: episode.witness.whole,
         })),
     }

@@ -91,7 +91,7 @@ pub(crate) fn fed(
 }
 
 /// A large event without its bodies, and whatever else in it is long, with what the whole was.
-fn slim(raw: &[u8]) -> (Arc<[u8]>, Option<Whole>) {
+pub(crate) fn slim(raw: &[u8]) -> (Arc<[u8]>, Option<Whole>) {
     if raw.len() <= WHOLE_BYTES_MAX {
         return (raw.into(), None);
     }
