@@ -1,5 +1,6 @@
 //! Argument types. The help text is the manual.
 
+pub(crate) mod baseline;
 pub(crate) mod live;
 
 use std::path::PathBuf;
@@ -59,6 +60,9 @@ pub(crate) enum Command {
     Config(live::ConfigCommand),
     /// Write an audit policy, the webhook's kubeconfig, API server flags, and certificates for a trial.
     Setup(live::SetupArgs),
+    /// Learn from history what is usual, and look at what is known.
+    #[command(subcommand)]
+    Baseline(baseline::BaselineCommand),
     /// Check, list, explain and test rules.
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -117,6 +121,9 @@ pub(crate) struct ReplayArgs {
     /// How long an account's habits are learned before anything is called unusual: `7d`, `14d`.
     #[arg(long, value_name = "TIME", default_value = "14d", value_parser = window)]
     pub(crate) learn: i64,
+    /// Start from what history taught: a file that `tidewatch baseline learn` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
     /// A component of the control plane that Kubernetes does not reserve the name of: `system:kwok-controller`; repeatable.
     #[arg(long, value_name = "NAME")]
     pub(crate) component: Vec<String>,

@@ -30,6 +30,7 @@ pub mod config;
 pub mod control;
 pub mod hex;
 pub mod judge;
+pub mod learned;
 pub mod limits;
 pub mod live;
 pub mod merge;

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
+use detections::correlation::GroupId;
 use detections::event::Settings;
+use detections::surprise::Model;
 
 use crate::account::Account;
 use crate::alert::Alert;
 use crate::catalog::Catalog;
-use crate::correlate::stream::{Sorter, replayed};
+use crate::correlate::stream::{Habits, Sorter, replayed};
 use crate::correlate::{Acts, Finding, Hit};
 use crate::decode::Item;
 use crate::decode::framing::Skipped;
 use crate::enrich::Enricher;
 use crate::judge::{Judge, Judged};
+use crate::learned::Learned;
 use crate::merge::Merger;
 use crate::surprise::{self, History};
 
@@ -29,6 +32,10 @@ pub struct Options {
     pub window_us: i64,
     /// How the detector of surprise is set; `None` if it is off.
     pub surprise: Option<surprise::Options>,
+    /// What history taught before; a replay starts from it.
+    pub learned: Option<Arc<Learned>>,
+    /// Whether anybody wants what is known at the end.
+    pub keeps_learned: bool,
     /// Events before this time are left out, microseconds since 1970 UTC.
     pub from_us: Option<i64>,
     /// Events at or after this time are left out.
@@ -45,6 +52,8 @@ impl Default for Options {
             automation: Vec::new(),
             window_us: WINDOW_US_DEFAULT,
             surprise: Some(surprise::Options::default()),
+            learned: None,
+            keeps_learned: false,
             from_us: None,
             to_us: None,
         }
@@ -73,6 +82,8 @@ pub struct Report {
     pub alerts: Vec<Alert>,
     /// The sum of what came in.
     pub account: Account,
+    /// What is known now, if [`Options::keeps_learned`].
+    pub learned: Option<Learned>,
     /// How far the detector of surprise came, if it is on.
     pub surprise: Option<surprise::Standing>,
 }
@@ -171,7 +182,7 @@ impl<'a> Pipeline<'a> {
     #[must_use]
     pub fn finish(mut self) -> Report {
         self.end_input();
-        let joined = correlated(self.catalog, self.sorter);
+        let joined = correlated(self.catalog, &self.options, self.sorter);
         let surprised = surprised(&self.options, self.history);
         let account = self.merger.account_mut();
         account.released_early = self.acts.released_early();
@@ -182,10 +193,12 @@ impl<'a> Pipeline<'a> {
             automation: &self.options.automation,
         };
         let mut findings = self.acts.finish();
+        let mut learned = Learned::default();
         match joined {
-            Ok((joined, lost)) => {
+            Ok((joined, lost, groups)) => {
                 findings.extend(joined);
                 account.lost = lost;
+                learned.groups = groups;
             }
             Err(error) => account.not_correlated = Some(error.to_string()),
         }
@@ -195,6 +208,7 @@ impl<'a> Pipeline<'a> {
                 let rule = self.catalog.surprise();
                 findings.extend(replayed.days.findings(rule, &self.options.settings));
                 surprise = Some(replayed.standing());
+                learned.models = replayed.models;
             }
             Ok(None) => {}
             Err(error) => account.not_surprised = Some(error.to_string()),
@@ -206,32 +220,54 @@ impl<'a> Pipeline<'a> {
                 .filter_map(|finding| enricher.alert(finding))
                 .collect(),
             surprise,
+            learned: self.options.keeps_learned.then_some(learned),
             account: self.merger.account().clone(),
         }
     }
 }
 
+/// What correlations found, what they gave up, and what baselines know now.
+type Correlated = (
+    Vec<Finding>,
+    BTreeMap<usize, u64>,
+    BTreeMap<GroupId, Vec<u8>>,
+);
+
 /// What sessions come to, if anybody asks.
 fn surprised(options: &Options, history: History) -> io::Result<Option<surprise::Replayed>> {
     let surprise = options.surprise.as_ref();
     surprise
-        .map(|options| history.follow(options, BTreeMap::new()))
+        .map(|surprise| history.follow(surprise, known(options, surprise.learning_us)))
         .transpose()
 }
 
+/// What is known of each cluster before the first event.
+fn known(options: &Options, learning_us: i64) -> BTreeMap<Arc<str>, Model> {
+    let learned = options.learned.as_ref();
+    let mut models = learned
+        .map(|learned| learned.models.clone())
+        .unwrap_or_default();
+    for model in models.values_mut() {
+        model.set_learning(learning_us);
+    }
+    models
+}
+
 /// What correlations find in all events of a run, and how many groups were given up for want of room, by rule.
-fn correlated(
-    catalog: &Catalog,
-    sorter: Sorter,
-) -> io::Result<(Vec<Finding>, BTreeMap<usize, u64>)> {
+fn correlated(catalog: &Catalog, options: &Options, sorter: Sorter) -> io::Result<Correlated> {
     let (plan, rules) = (&catalog.correlations, catalog.set.rules().len());
-    let (findings, groups) = replayed(plan, rules, sorter)?;
-    let lost = groups.lost().iter();
+    let habits = Habits {
+        before: options.learned.as_ref().map(|learned| &learned.groups),
+        are_kept: options.keeps_learned,
+    };
+    let found = replayed(plan, rules, sorter, habits)?;
+    let lost = found.groups.lost().iter();
     let lost = lost.map(|(place, lost)| {
         (
             rules + place,
             lost.given_up + lost.refused + lost.untracked + lost.forgotten,
         )
     });
-    Ok((findings, lost.filter(|(_, count)| *count > 0).collect()))
+    let lost = lost.filter(|(_, count)| *count > 0).collect();
+    Ok((found.findings, lost, found.habits))
 }

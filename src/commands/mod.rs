@@ -1,6 +1,7 @@
 //! One function per command.
 
 mod alerts;
+mod baseline;
 mod config;
 mod dlq;
 mod replay;
@@ -26,6 +27,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Dlq(command) => dlq::run(&command),
         Command::Config(command) => config::run(&command),
         Command::Setup(arguments) => setup::run(&arguments),
+        Command::Baseline(command) => baseline::run(&command),
         Command::Rules(command) => rules::run(&command, cli.color),
         Command::Completions { shell } => {
             // Written in one piece: the generator itself panics if its reader has gone.

@@ -10,6 +10,7 @@ use detections::event::Settings;
 use detections::sigma::ast::Level;
 use detections::surprise::Reading;
 use pipeline::alert::Alert;
+use pipeline::learned::Learned;
 use pipeline::run::Options;
 use pipeline::surprise;
 use pipeline::wire::{ocsf, text};
@@ -34,7 +35,7 @@ pub(crate) fn run(arguments: &ReplayArgs, color: ColorChoice) -> anyhow::Result<
     let mut display = Display::new(total_bytes(&inputs), arguments.quiet);
     let replay = Replay {
         catalog: &catalog,
-        options: options(arguments),
+        options: options(arguments)?,
         cluster: arguments.cluster.as_str().into(),
         rejects: rejects(arguments)?,
         threads: arguments.threads.unwrap_or_else(cores),
@@ -51,7 +52,7 @@ pub(crate) fn run(arguments: &ReplayArgs, color: ColorChoice) -> anyhow::Result<
     Ok(exit(&replayed, arguments))
 }
 
-fn join<E: std::fmt::Display>(errors: &[E]) -> String {
+pub(super) fn join<E: std::fmt::Display>(errors: &[E]) -> String {
     errors
         .iter()
         .map(ToString::to_string)
@@ -59,17 +60,24 @@ fn join<E: std::fmt::Display>(errors: &[E]) -> String {
         .join("\n       ")
 }
 
-fn options(arguments: &ReplayArgs) -> Options {
+fn options(arguments: &ReplayArgs) -> anyhow::Result<Options> {
     let mut settings = Settings::default();
     settings.trusted_proxies.extend(&arguments.trusted_proxy);
-    Options {
+    let learned = arguments
+        .baseline
+        .as_deref()
+        .map(Learned::read)
+        .transpose()?;
+    Ok(Options {
         settings: Arc::new(settings),
         automation: arguments.automation.clone(),
         window_us: arguments.window,
         surprise: surprise(arguments),
+        learned: learned.map(Arc::new),
+        keeps_learned: false,
         from_us: arguments.from,
         to_us: arguments.to,
-    }
+    })
 }
 
 /// How the detector of surprise is set, unless it is off.
@@ -94,12 +102,12 @@ fn rejects(arguments: &ReplayArgs) -> anyhow::Result<Option<RejectsFile<BufWrite
 }
 
 /// One thread a core, as far as the system tells.
-fn cores() -> usize {
+pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The bytes to read, if no input is a stream.
-fn total_bytes(inputs: &Inputs) -> Option<u64> {
+pub(super) fn total_bytes(inputs: &Inputs) -> Option<u64> {
     let size = |path: &InputPath| match path {
         InputPath::Stdin => None,
         InputPath::File(path) => path

@@ -20,7 +20,7 @@ pub use self::finding::Joined;
 pub(crate) use self::finding::{finding_of, uid_of};
 pub use self::memory::{Kept, StreamMemory};
 pub(crate) use self::memory::{decode, encode, event_bytes, event_of, sorted};
-pub(crate) use self::replayed::replayed;
+pub(crate) use self::replayed::{Habits, replayed};
 pub(crate) use self::sorter::Sorter;
 pub use self::streams::{StreamCounts, Streams};
 pub use self::witness::{Whole, Witness};

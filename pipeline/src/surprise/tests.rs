@@ -248,6 +248,37 @@ fn sessions_that_were_written_down_are_joined_again() {
     );
 }
 
+#[test]
+fn a_replay_that_starts_from_what_was_learned_finds_what_one_over_all_does() {
+    let lines = month();
+    // Eight requests an hour: the last day begins here.
+    let (before, after) = lines.split_at(3 * 24 * 8);
+    let learning = RunOptions {
+        keeps_learned: true,
+        ..options(2 * DAY_US)
+    };
+    let learned = replay(before, learning).learned.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("known.baseline");
+    learned.write(&path).unwrap();
+    let read = crate::learned::Learned::read(&path).unwrap();
+    assert_eq!(read, learned);
+    let from_it = RunOptions {
+        learned: Some(std::sync::Arc::new(read)),
+        ..options(2 * DAY_US)
+    };
+    let of_last_day = |report: Report| -> Vec<Alert> {
+        let is_of_it = |alert: &Alert| alert.first_us >= Some(START_US + 3 * DAY_US);
+        comparable(report.alerts)
+            .into_iter()
+            .filter(is_of_it)
+            .collect()
+    };
+    let found = of_last_day(replay(after, from_it));
+    assert_eq!(found, of_last_day(replay(&lines, options(2 * DAY_US))));
+    assert_eq!(found.len(), 2);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

@@ -53,6 +53,8 @@ pub(super) fn live_options(config: &Config) -> LiveOptions {
     LiveOptions {
         pipeline: Options {
             surprise: None,
+            learned: None,
+            keeps_learned: false,
             settings: Arc::new(settings),
             automation: config.automation.clone(),
             window_us: micros(config.window),

@@ -99,7 +99,10 @@ impl Scene {
         for event in events {
             sorter.add(event.clone());
         }
-        let (findings, _) = replayed(&self.plan, self.rules.len(), sorter).unwrap();
+        let habits = Habits::default();
+        let findings = replayed(&self.plan, self.rules.len(), sorter, habits)
+            .unwrap()
+            .findings;
         findings
             .iter()
             .map(|finding| (crate::hex::hex(&finding.uid), shown(finding)))
