@@ -1,5 +1,6 @@
 //! The summary at the end of a replay.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub(crate) fn render(
         surprise(&mut out, standing);
     }
     blind(&mut out, account, catalog);
+    stories(&mut out, &replayed.report.stories);
     out
 }
 
@@ -170,6 +172,21 @@ fn surprise(out: &mut String, standing: &Standing) {
         ),
     };
     line(out, "surprise", &text);
+}
+
+/// What belongs together, the worst first: with this a night's work begins.
+fn stories(out: &mut String, stories: &[Alert]) {
+    let mut worst: Vec<&Alert> = stories.iter().collect();
+    worst.sort_by_key(|story| (Reverse(story.severity.level), story.first_us));
+    for (number, story) in worst.iter().take(ROWS_MAX).enumerate() {
+        let label = if number == 0 { "stories" } else { "" };
+        let at = story.first_us.map(time).unwrap_or_default();
+        let (level, title) = (story.severity.level.as_str(), safe(&story.rule.title));
+        line(out, label, &format!("{level:<8}  {at}  {title}"));
+    }
+    if let Some(more) = worst.len().checked_sub(ROWS_MAX).filter(|more| *more > 0) {
+        line(out, "", &format!("and {more} more"));
+    }
 }
 
 fn by_level(alerts: &[Alert]) -> Vec<(String, usize)> {

@@ -50,6 +50,8 @@ pub struct Alert {
     pub did: String,
     /// What happened one after the other, if several events make up the act: the first ones and the last ones.
     pub steps: Vec<Step>,
+    /// What happened in which order, by whom, if this is a story of several findings.
+    pub story: Option<Told>,
     /// What the views decoded, label and value: host paths, command, certificate subject.
     pub details: Vec<Detail>,
     /// The rule's lines that matched, with the values they matched.
@@ -113,7 +115,7 @@ pub struct Severity {
 }
 
 /// What came of the request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// `success`, `denied`, `failed`, `unknown`.
     pub result: String,
@@ -252,6 +254,61 @@ pub struct Step {
     /// What was done, redacted.
     pub did: String,
     /// So many times in a row.
+    pub count: u64,
+}
+
+/// A story: findings that belong together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Told {
+    /// Everybody in it, in the order in which they came.
+    pub accounts: Vec<Account>,
+    /// Its findings, in order.
+    pub parts: Vec<Part>,
+    /// Further findings, for which there was no room.
+    pub left_out: u64,
+    /// Ids of stories that turned out to be parts of this one.
+    pub absorbed: Vec<String>,
+}
+
+/// Somebody in a story.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Account {
+    /// As logged.
+    pub name: String,
+    /// The kind of account.
+    pub kind: String,
+    /// Addresses that it came from.
+    pub clients: Vec<String>,
+    /// Whom it impersonated.
+    pub acted_as: Vec<String>,
+    /// How it came in, if it did not begin: what was done, by whom, when.
+    pub joined: Option<(String, String, i64)>,
+}
+
+/// A finding as a part of a story.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The finding's id.
+    pub uid: String,
+    /// Event time, microseconds since 1970 UTC.
+    pub time_us: i64,
+    /// The request, 32 hex digits: several findings may be of one.
+    pub request: String,
+    /// Its level.
+    pub level: Level,
+    /// Tactics, as tagged.
+    pub tactics: Vec<TacticId>,
+    /// The rule's title.
+    pub title: String,
+    /// Who did it.
+    pub actor: String,
+    /// What was done, redacted.
+    pub did: String,
+    /// What came of it, in words.
+    pub outcome: String,
+    /// Whether it came to something.
+    pub succeeded: bool,
+    /// Requests.
     pub count: u64,
 }
 

@@ -61,3 +61,12 @@ pub const COMMIT_BYTES_MAX: usize = 16 << 20;
 /// 256 MiB: events that wait until they can be put in order for correlations, live. Five minutes at some five hundred matches a
 /// second; what is beyond it is judged by rules about single events only, and counted.
 pub const WAITING_BYTES_MAX: usize = 256 << 20;
+
+/// Findings that one story tells of. More are counted: nobody reads a timeline of hundreds.
+pub const STORY_PARTS_MAX: usize = 256;
+
+/// Findings of one rule that one story tells of, so that a flood of one kind leaves room for what comes behind it.
+pub const STORY_PARTS_OF_RULE_MAX: usize = 24;
+
+/// Links that one story follows. Who binds roles to dozens of accounts sets up a cluster; what all of these do is no one story.
+pub const STORY_ACCOUNTS_MAX: usize = 32;

@@ -11,11 +11,12 @@ use detections::surprise::Model;
 use crate::account::Account;
 use crate::alert::Alert;
 use crate::catalog::Catalog;
+use crate::correlate::story::{Fact, Story, folded};
 use crate::correlate::stream::{Habits, Sorter, replayed};
 use crate::correlate::{Acts, Finding, Hit};
 use crate::decode::Item;
 use crate::decode::framing::Skipped;
-use crate::enrich::Enricher;
+use crate::enrich::{Enricher, story_alert};
 use crate::judge::{Judge, Judged};
 use crate::learned::Learned;
 use crate::merge::Merger;
@@ -80,6 +81,8 @@ pub struct Pipeline<'a> {
 pub struct Report {
     /// By first event time, then by id.
     pub alerts: Vec<Alert>,
+    /// What belongs together of them, by the same order.
+    pub stories: Vec<Alert>,
     /// The sum of what came in.
     pub account: Account,
     /// What is known now, if [`Options::keeps_learned`].
@@ -214,11 +217,13 @@ impl<'a> Pipeline<'a> {
             Err(error) => account.not_surprised = Some(error.to_string()),
         }
         findings.sort_by_key(|finding| (finding.first_us, finding.uid));
+        let stories = stories(&enricher, &findings);
         let alerts = findings.into_iter();
         Report {
             alerts: alerts
                 .filter_map(|finding| enricher.alert(finding))
                 .collect(),
+            stories,
             surprise,
             learned: self.options.keeps_learned.then_some(learned),
             account: self.merger.account().clone(),
@@ -251,6 +256,17 @@ fn known(options: &Options, learning_us: i64) -> BTreeMap<Arc<str>, Model> {
         model.set_learning(learning_us);
     }
     models
+}
+
+/// What belongs together of all findings of a run.
+fn stories(enricher: &Enricher<'_>, findings: &[Finding]) -> Vec<Alert> {
+    let facts = findings.iter().filter_map(|finding| enricher.fact(finding));
+    let mut facts: Vec<Arc<Fact>> = facts.map(Arc::new).collect();
+    facts.sort_by_key(|fact| fact.order());
+    let mut stories = folded(&facts);
+    stories.retain(Story::is_told);
+    stories.sort_by_key(|story| (story.first_us(), story.uid()));
+    stories.iter().map(story_alert).collect()
 }
 
 /// What correlations find in all events of a run, and how many groups were given up for want of room, by rule.

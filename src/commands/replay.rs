@@ -44,7 +44,10 @@ pub(crate) fn run(arguments: &ReplayArgs, color: ColorChoice) -> anyhow::Result<
         .run(&inputs.paths, &mut display)
         .context("cannot write the rejects file")?;
     display.finish();
-    write_alerts(&replayed.report.alerts, arguments, color).context("cannot write the alerts")?;
+    // Stories stand behind what they are made of: they are what is read first, at the end of a screen.
+    let report = &replayed.report;
+    let alerts: Vec<&Alert> = report.alerts.iter().chain(&report.stories).collect();
+    write_alerts(&alerts, arguments, color).context("cannot write the alerts")?;
     if !arguments.quiet {
         let text = summary::render(&replayed, &catalog, inputs.skipped.len(), started.elapsed());
         anstream::eprint!("{text}");
@@ -120,7 +123,7 @@ pub(super) fn total_bytes(inputs: &Inputs) -> Option<u64> {
 }
 
 fn write_alerts(
-    alerts: &[Alert],
+    alerts: &[&Alert],
     arguments: &ReplayArgs,
     color: ColorChoice,
 ) -> std::io::Result<()> {
@@ -148,7 +151,7 @@ fn write_alerts(
 }
 
 /// Dates are left out where they would all be the same.
-fn is_one_day(alerts: &[Alert]) -> bool {
+fn is_one_day(alerts: &[&Alert]) -> bool {
     const DAY_US: i64 = 86_400_000_000;
     let days = || {
         alerts
@@ -165,6 +168,7 @@ fn exit(replayed: &Replayed, arguments: &ReplayArgs) -> Exit {
             .report
             .alerts
             .iter()
+            .chain(&replayed.report.stories)
             .any(|alert| alert.severity.level >= level)
     };
     if arguments.fail_on.is_some_and(reached) {

@@ -249,7 +249,7 @@ pub(crate) fn act_of(
 }
 
 /// The actor's stable name, or `None` for a workload controller acting for an owner.
-fn actor_key(event: &Event) -> Option<String> {
+pub(crate) fn actor_key(event: &Event) -> Option<String> {
     let actor = event.view(Root::Actor);
     let name = actor.text("name").unwrap_or_default();
     let kind = actor.text("kind");

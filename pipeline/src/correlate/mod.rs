@@ -19,12 +19,15 @@ mod ledger;
 mod owner;
 pub mod severity;
 mod stored;
+pub mod story;
 pub mod stream;
 
+pub(crate) use act::actor_key;
 pub use act::{Exemplar, Finding, Hit, RuleTraits};
 pub use acts::Acts;
 pub(crate) use detections::hash::hash;
 pub use identity::Identity;
 pub use ledger::{Change, Ledger, Memory, RequestSeen, Said};
+pub(crate) use owner::workloads_of;
 pub use owner::{object_in_reference, object_of, root_of};
 pub(crate) use stored::{stored_bytes, stored_origin};

@@ -167,6 +167,21 @@ fn deployment_of_pod(name: &str) -> Option<&str> {
         .then_some(deployment)
 }
 
+/// A pod's name, and the names of what it may be a pod of, as far as its name tells.
+pub(crate) fn workloads_of(pod: &str) -> Vec<&str> {
+    let mut names = vec![pod];
+    if let Some((owner, suffix)) = pod.rsplit_once('-') {
+        let is_random = suffix.len() == 5 && suffix.chars().all(|c| RANDOM.contains(c));
+        let is_number = !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit());
+        if is_random || is_number {
+            names.push(owner);
+            names.extend(cron_job_of_job(owner).filter(|_| is_random));
+        }
+    }
+    names.extend(deployment_of_pod(pod));
+    names
+}
+
 /// A cron job names its jobs after the minute they were due: eight digits and more.
 fn cron_job_of_job(name: &str) -> Option<&str> {
     let (cron_job, minutes) = name.rsplit_once('-')?;
@@ -182,6 +197,10 @@ mod tests {
         assert_eq!(deployment_of_pod("app-00-5f747f55d9-8dxbt"), Some("app-00"));
         assert_eq!(deployment_of_pod("fe-debug"), None);
         assert_eq!(deployment_of_pod("my-great-tools"), None);
+        let deployment = ["app-5f747f55d9-8dxbt", "app-5f747f55d9", "app"];
+        assert_eq!(workloads_of("app-5f747f55d9-8dxbt"), deployment);
+        assert_eq!(workloads_of("fe-debug"), ["fe-debug"]);
+        assert_eq!(workloads_of("db-0"), ["db-0", "db"]);
         assert_eq!(cron_job_of_job("report-29333160"), Some("report"));
         assert_eq!(cron_job_of_job("report-2026"), None);
     }

@@ -184,7 +184,7 @@ fn number(value: f64) -> String {
 }
 
 /// `less than a second`, `42 s`, `10 min`, `2 h`, `3 d`: the largest unit of which there are some.
-fn duration(us: i64) -> String {
+pub(super) fn duration(us: i64) -> String {
     let seconds = us / 1_000_000;
     match seconds {
         ..1 => "less than a second".to_owned(),

@@ -5,8 +5,10 @@
 mod deed;
 mod details;
 mod evidence;
+mod fact;
 mod identity;
 mod joined;
+mod story;
 mod surprised;
 
 use std::sync::Arc;
@@ -24,6 +26,8 @@ use crate::correlate::stream::Whole;
 use crate::correlate::{Finding, object_in_reference, object_of, severity};
 use crate::hex::hex;
 use crate::redact;
+
+pub use self::story::story_alert;
 
 /// Makes alerts of findings.
 #[derive(Debug)]
@@ -79,6 +83,7 @@ impl Enricher<'_> {
             allowed_by: allowed_by(&event),
             did: told.did,
             steps: told.steps,
+            story: None,
             details: told.details,
             evidence: told.evidence,
             unseen: told.unseen,

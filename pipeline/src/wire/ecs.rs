@@ -41,7 +41,7 @@ pub fn to_json(alert: &Alert, processed_ms: i64, revision: u32) -> Value {
             "end": alert.last_us.map(|at| time(at.div_euclid(1000))),
             "module": "tidewatch",
             "dataset": "tidewatch.alert",
-            "original": alert.raw.text,
+            "original": (!alert.raw.text.is_empty()).then_some(&alert.raw.text),
         },
         "log": { "level": alert.severity.level.as_str() },
         "rule": {
@@ -68,6 +68,7 @@ pub fn to_json(alert: &Alert, processed_ms: i64, revision: u32) -> Value {
             "audit_id": alert.request.audit_id,
             "response": rule.response,
             "why": rule.why,
+            "story": alert.story.as_ref().map(super::ocsf::told),
         },
     }))
 }

@@ -159,6 +159,7 @@ pub(crate) fn exec() -> Alert {
             value: "/etc/kubernetes".to_owned(),
         }],
         evidence: vec![evidence()],
+        story: None,
         steps: Vec::new(),
         unseen: Vec::new(),
         silence: "title: Expected, because …\nfilter:\n  rules: [exec_host_escape]\n".to_owned(),

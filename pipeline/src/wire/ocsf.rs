@@ -22,9 +22,11 @@
 //!   in favour of `tactic`.
 
 mod evidence;
+mod story;
 mod unmapped;
 
 pub(super) use evidence::grant;
+pub(super) use story::told;
 
 use std::fmt::Write as _;
 
@@ -77,7 +79,11 @@ pub fn to_json(alert: &Alert, processed_time_ms: i64) -> Value {
             None
         }
     });
-    without_nothing(Value::Object(members.flatten().collect()))
+    let mut finding = Value::Object(members.flatten().collect());
+    if let Some(told) = &alert.story {
+        story::set(&mut finding, alert, told);
+    }
+    without_nothing(finding)
 }
 
 /// The alert as one line of JSON, without its end of line.

@@ -7,6 +7,7 @@
 //! every word goes through [`safe`].
 
 mod page;
+mod story;
 mod words;
 
 use anstyle::{AnsiColor, Color, Effects};
@@ -63,6 +64,11 @@ const UNNAMED_CLUSTER: &str = "default";
 pub fn render(alert: &Alert, style: &Style) -> String {
     let mut page = Page::new(style);
     headline(alert, style, &mut page);
+    if let Some(told) = &alert.story {
+        story::body(alert, told, style, &mut page);
+        page.list(&words::technique_names(&alert.rule));
+        return page.finish();
+    }
     page.labelled("who", &words::who(&alert.actor));
     page.labelled(
         "as",
@@ -111,7 +117,7 @@ pub fn render_line(alert: &Alert) -> String {
         "{time}  {:<13}  {}  {}  ×{}  {}: {}{origin}{cluster}",
         alert.severity.level.as_str(),
         alert.rule.name,
-        outcome_words(&alert.outcome),
+        outcome_said(alert),
         alert.count,
         alert.actor.name,
         alert.did,
@@ -132,11 +138,19 @@ fn headline(alert: &Alert, style: &Style, page: &mut Page<'_>) {
             colour(alert.severity.level),
         ),
         (alert.rule.title.clone(), bold),
-        (outcome_words(&alert.outcome), outcome),
+        (outcome_said(alert), outcome),
         (words::when(alert, style.date), plain),
         (words::times(alert, style.date), plain),
         (cluster(alert, ""), plain),
     ]);
+}
+
+/// What came of it; of a story that it is one.
+fn outcome_said(alert: &Alert) -> String {
+    if alert.story.is_some() {
+        return "STORY".to_owned();
+    }
+    outcome_words(&alert.outcome)
 }
 
 fn colour(level: Level) -> anstyle::Style {

@@ -240,11 +240,17 @@ pub(super) fn matched(evidence: &Evidence, with_rule: bool) -> String {
 
 /// `T1609 Container Administration Command`, and so on; last where to read more.
 pub(super) fn techniques(rule: &RuleInfo) -> Vec<String> {
+    let mut names = technique_names(rule);
+    names.push(format!("tidewatch rules explain {}", rule.name));
+    names
+}
+
+/// The techniques alone.
+pub(super) fn technique_names(rule: &RuleInfo) -> Vec<String> {
     let names = rule.techniques.iter().map(|id| {
         let id = catalog::current(*id);
         let name = catalog::technique(id).map(|technique| format!(" {}", technique.display_name));
         format!("{id}{}", name.unwrap_or_default())
     });
-    let hint = format!("tidewatch rules explain {}", rule.name);
-    names.chain(std::iter::once(hint)).collect()
+    names.collect()
 }
