@@ -72,7 +72,7 @@ fn a_stolen_token_is_one_story_with_all_its_findings() {
             "from “Workload asks what it may do” to “Exec command reaches for the node” in 2 s",
             "Discovery → Credential Access → Privilege Escalation → Execution",
             "Privileged container + Sensitive host path mounted: created pod",
-            "ran `chroot /h sh` in web/fe-debug [t]",
+            "ran `chroot /h sh`",
         ],
     );
 }

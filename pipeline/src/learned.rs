@@ -43,9 +43,12 @@ pub struct Learned {
 /// The same as it is written.
 #[derive(Serialize, Deserialize)]
 struct Content {
-    models: Vec<(Arc<str>, Head, Vec<(ActorId, Past)>)>,
+    models: Vec<StoredModel>,
     groups: Vec<(GroupId, Vec<u8>)>,
 }
+
+/// A cluster, and what is known of it and of each of its accounts.
+type StoredModel = (Arc<str>, Head, Vec<(ActorId, Past)>);
 
 /// Why a file could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -12,7 +12,7 @@ pub(crate) enum BaselineCommand {
     ///
     /// `tidewatch replay --baseline FILE` starts from what it writes. Do not replay the same time again with it: what is seen twice
     /// counts twice.
-    Learn(LearnArgs),
+    Learn(Box<LearnArgs>),
     /// Show what is known: of whom, or all about one account.
     Show(ShowArgs),
 }

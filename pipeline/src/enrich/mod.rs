@@ -51,15 +51,12 @@ impl Enricher<'_> {
             .as_ref()
             .and_then(|joined| joined.surprised.clone());
         let info = self.catalog.infos.get(finding.rule)?.clone();
-        let (info, severity) = match &surprised {
-            Some(surprised) => (
-                surprised::info(&info, surprised),
-                surprised::severity(surprised),
-            ),
-            None => {
-                let header = self.catalog.header(finding.rule)?;
-                (info, severity::score(header, &event, self.automation))
-            }
+        let (info, severity) = if let Some(surprised) = &surprised {
+            let info = surprised::info(&info, surprised);
+            (info, surprised::severity(surprised))
+        } else {
+            let header = self.catalog.header(finding.rule)?;
+            (info, severity::score(header, &event, self.automation))
         };
         let object = object_of(&event);
         let told = self.told(&finding, &event, &object)?;

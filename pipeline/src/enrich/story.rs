@@ -140,7 +140,7 @@ fn ends(story: &Story) -> (&str, &str) {
     let worst = others()
         .filter(|part| part.succeeded)
         .max_by_key(|part| (part.points, part.order()));
-    let to = worst.or_else(|| others().last());
+    let to = worst.or_else(|| others().next_back());
     (from, to.map_or("", |part| part.title.as_str()))
 }
 

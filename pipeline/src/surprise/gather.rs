@@ -111,21 +111,18 @@ impl Gatherer {
         };
         let is_first = place.as_ref().is_none_or(|place| first < place.first);
         let number = u32::try_from(self.gathered.entries.len()).unwrap_or(NONE);
-        match place {
-            Some(place) => {
-                place.batch = self.batch;
-                place.entry = number;
-                place.first = place.first.min(first);
-            }
-            None => {
-                let place = Place {
-                    batch: self.batch,
-                    entry: number,
-                    first,
-                    _held: (features.clone(), cluster.clone()),
-                };
-                self.known.insert(key, place);
-            }
+        if let Some(place) = place {
+            place.batch = self.batch;
+            place.entry = number;
+            place.first = place.first.min(first);
+        } else {
+            let place = Place {
+                batch: self.batch,
+                entry: number,
+                first,
+                _held: (features.clone(), cluster.clone()),
+            };
+            self.known.insert(key, place);
         }
         self.gathered.entries.push(Entry {
             cluster: cluster.clone(),
