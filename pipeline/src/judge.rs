@@ -110,13 +110,6 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Makes nothing for sessions: nobody judges them here.
-    #[must_use]
-    pub(crate) fn without_sessions(mut self) -> Self {
-        self.gatherer = None;
-        self
-    }
-
     /// Judges one decoded item. True if so much has come together that [`Judge::take`] should be called.
     pub fn accept(&mut self, item: &Item<'_>) -> bool {
         let tally = &mut self.judged.tally;

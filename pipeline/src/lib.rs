@@ -38,6 +38,7 @@ mod pem;
 mod reload;
 pub mod rules;
 pub mod run;
+mod spill;
 pub mod surprise;
 pub mod telemetry;
 pub mod topology;

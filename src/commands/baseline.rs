@@ -2,11 +2,9 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
-use detections::event::Settings;
-use detections::surprise::{ActorKnown, Model, PartKind, Reading, ValueKnown};
+use detections::surprise::{ActorKnown, Model, PartKind, ValueKnown};
 use pipeline::learned::Learned;
 use pipeline::run::Options;
 use pipeline::surprise;
@@ -19,7 +17,7 @@ use crate::cli::baseline::{BaselineCommand, LearnArgs, ShowArgs, ShowFormat};
 use crate::exit::Exit;
 use crate::progress::Display;
 
-use super::replay::{cores, join, total_bytes};
+use super::replay::{cores, join, learned, reading, settings, total_bytes};
 use super::rules::load_or_show;
 
 pub(crate) fn run(command: &BaselineCommand) -> anyhow::Result<Exit> {
@@ -78,25 +76,14 @@ fn learn(arguments: &LearnArgs) -> anyhow::Result<Exit> {
 }
 
 fn options(arguments: &LearnArgs) -> anyhow::Result<Options> {
-    let mut settings = Settings::default();
-    settings.trusted_proxies.extend(&arguments.trusted_proxy);
-    let before = arguments
-        .baseline
-        .as_deref()
-        .map(Learned::read)
-        .transpose()?;
     Ok(Options {
-        settings: Arc::new(settings),
+        settings: settings(&arguments.trusted_proxy),
         automation: arguments.automation.clone(),
         surprise: Some(surprise::Options {
             learning_us: arguments.learn,
-            reading: Reading {
-                automation: arguments.automation.clone(),
-                components: arguments.component.clone(),
-                ..Reading::default()
-            },
+            reading: reading(&arguments.automation, &arguments.component),
         }),
-        learned: before.map(Arc::new),
+        learned: learned(arguments.baseline.as_deref())?,
         keeps_learned: true,
         from_us: arguments.from,
         to_us: arguments.to,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -64,19 +65,12 @@ pub(super) fn join<E: std::fmt::Display>(errors: &[E]) -> String {
 }
 
 fn options(arguments: &ReplayArgs) -> anyhow::Result<Options> {
-    let mut settings = Settings::default();
-    settings.trusted_proxies.extend(&arguments.trusted_proxy);
-    let learned = arguments
-        .baseline
-        .as_deref()
-        .map(Learned::read)
-        .transpose()?;
     Ok(Options {
-        settings: Arc::new(settings),
+        settings: settings(&arguments.trusted_proxy),
         automation: arguments.automation.clone(),
         window_us: arguments.window,
         surprise: surprise(arguments),
-        learned: learned.map(Arc::new),
+        learned: learned(arguments.baseline.as_deref())?,
         keeps_learned: false,
         from_us: arguments.from,
         to_us: arguments.to,
@@ -85,15 +79,31 @@ fn options(arguments: &ReplayArgs) -> anyhow::Result<Options> {
 
 /// How the detector of surprise is set, unless it is off.
 fn surprise(arguments: &ReplayArgs) -> Option<surprise::Options> {
-    let reading = Reading {
-        automation: arguments.automation.clone(),
-        components: arguments.component.clone(),
-        ..Reading::default()
-    };
     (!arguments.no_surprise).then_some(surprise::Options {
         learning_us: arguments.learn,
-        reading,
+        reading: reading(&arguments.automation, &arguments.component),
     })
+}
+
+/// What views need to know, with the proxies that the user trusts besides.
+pub(super) fn settings(trusted_proxies: &[ipnet::IpNet]) -> Arc<Settings> {
+    let mut settings = Settings::default();
+    settings.trusted_proxies.extend(trusted_proxies);
+    Arc::new(settings)
+}
+
+/// What the user says about accounts.
+pub(super) fn reading(automation: &[String], components: &[String]) -> Reading {
+    Reading {
+        automation: automation.to_vec(),
+        components: components.to_vec(),
+        ..Reading::default()
+    }
+}
+
+/// What history taught, if the user names a file of it.
+pub(super) fn learned(file: Option<&Path>) -> anyhow::Result<Option<Arc<Learned>>> {
+    Ok(file.map(Learned::read).transpose()?.map(Arc::new))
 }
 
 fn rejects(arguments: &ReplayArgs) -> anyhow::Result<Option<RejectsFile<BufWriter<File>>>> {

@@ -24,7 +24,7 @@ pub(crate) use self::replayed::{Habits, replayed};
 pub(crate) use self::sorter::Sorter;
 pub use self::streams::{StreamCounts, Streams};
 pub use self::witness::{Whole, Witness};
-pub(crate) use self::witness::{fed, slim};
+pub(crate) use self::witness::{fed, members_of, slim};
 
 /// An event on its way to its groups.
 pub(crate) type Event = Fed<Witness>;

@@ -1,14 +1,10 @@
 //! What correlations are told on the topic of matches: events that feed them, and how far the input was read. Everything of one
 //! cluster goes to one shard, since its correlations may feed each other, and are judged in one order.
 
-use std::sync::Arc;
-
 use detections::correlation::Correlations;
-use detections::json;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use crate::correlate::stream::{Event, Whole, event_bytes};
+use crate::correlate::stream::{Event, Whole, event_bytes, members_of};
 
 use super::judging::shard_of;
 use super::message::Matched;
@@ -96,25 +92,11 @@ fn pack(plan: &Correlations, event: &Event, came_us: i64) -> Option<Vec<u8>> {
 fn lighten(event: &mut Event) {
     let witness = &mut event.witness;
     let raw = witness.exemplar.raw.clone();
-    let mut kept = vec![b'{'];
-    for (key, value) in json::members(&raw).flatten() {
-        let room = EVENT_BYTES_MAX.saturating_sub(kept.len() + key.len());
-        if value.len() > MEMBER_BYTES_MAX.min(room) {
-            continue;
-        }
-        if kept.len() > 1 {
-            kept.push(b',');
-        }
-        kept.extend(serde_json::to_vec(&*key).unwrap_or_default());
-        kept.push(b':');
-        kept.extend(value);
-    }
-    kept.push(b'}');
-    witness.exemplar.raw = Arc::from(kept);
-    witness.whole.get_or_insert_with(|| Whole {
-        size: raw.len() as u64,
-        sha256: Sha256::digest(&raw).into(),
+    witness.exemplar.raw = members_of(&raw, |bytes, key, value| {
+        let room = EVENT_BYTES_MAX.saturating_sub(bytes + key.len());
+        value.len() <= MEMBER_BYTES_MAX.min(room)
     });
+    witness.whole.get_or_insert_with(|| Whole::of(&raw));
 }
 
 impl Reached {

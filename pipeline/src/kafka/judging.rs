@@ -76,7 +76,7 @@ impl<'a> FirstHalf<'a> {
         let fingerprints = judging.merger.fingerprints();
         Self {
             shared,
-            judge: Judge::new(catalog, &shared.options.pipeline, fingerprints).without_sessions(),
+            judge: Judge::new(catalog, &shared.options.pipeline, fingerprints),
             judging,
             catalog,
         }

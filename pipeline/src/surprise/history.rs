@@ -7,20 +7,18 @@ use std::cmp::Reverse;
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::sync::Arc;
 
 use detections::surprise::{Model, Session};
-use serde::de::DeserializeOwned;
+
+use crate::spill::{self, Run};
 
 use super::gather::Entry;
 use super::{Days, Kept, Key, Options};
 
 /// 32 MiB: sessions in memory before they are written down.
 const HELD_BYTES_MAX: usize = 32 << 20;
-
-/// Bytes of a run that are read at once.
-const BUFFER_BYTES: usize = 64 << 10;
 
 /// Collects sessions.
 #[derive(Debug, Default)]
@@ -54,12 +52,6 @@ pub struct Standing {
     pub learned: u64,
     /// If nothing could be judged: from when on it could have been, of the cluster where that is soonest. Microseconds since 1970 UTC.
     pub learning_until_us: Option<i64>,
-}
-
-/// A run that is being read.
-struct Run {
-    reader: BufReader<File>,
-    buffer: Vec<u8>,
 }
 
 impl History {
@@ -115,15 +107,8 @@ impl History {
     /// Hands all sessions out in order, each whole.
     fn sorted(mut self, take: &mut dyn FnMut(Key, Kept)) -> io::Result<()> {
         let held = self.take_held();
-        let mut runs = Vec::new();
-        for mut file in self.runs {
-            file.seek(SeekFrom::Start(0))?;
-            runs.push(Run {
-                reader: BufReader::with_capacity(BUFFER_BYTES, file),
-                buffer: Vec::new(),
-            });
-        }
-        merge(runs, held.into_iter(), take)
+        let runs = self.runs.into_iter().map(Run::of);
+        merge(runs.collect::<io::Result<_>>()?, held.into_iter(), take)
     }
 
     fn take_held(&mut self) -> Vec<(Key, Kept)> {
@@ -135,7 +120,7 @@ impl History {
 
     pub(crate) fn write_run(&mut self) {
         let held = self.take_held();
-        match write(&held) {
+        match spill::write(&held) {
             Ok(run) => self.runs.push(run),
             Err(error) => {
                 tracing::warn!(%error, "cannot write sessions to the temporary folder; they are kept in memory");
@@ -185,19 +170,8 @@ impl Replayed {
     }
 }
 
-fn write(held: &[(Key, Kept)]) -> io::Result<File> {
-    let mut writer = BufWriter::new(tempfile::tempfile()?);
-    for session in held {
-        let bytes = postcard::to_allocvec(session).map_err(io::Error::other)?;
-        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-        writer.write_all(&length.to_le_bytes())?;
-        writer.write_all(&bytes)?;
-    }
-    writer.into_inner().map_err(io::IntoInnerError::into_error)
-}
-
 fn merge(
-    mut runs: Vec<Run>,
+    mut runs: Vec<Run<(Key, Kept)>>,
     mut held: impl Iterator<Item = (Key, Kept)>,
     take: &mut dyn FnMut(Key, Kept),
 ) -> io::Result<()> {
@@ -240,28 +214,12 @@ fn merge(
 
 /// The next session of a run; what is held stands behind the runs.
 fn next_of(
-    runs: &mut [Run],
+    runs: &mut [Run<(Key, Kept)>],
     place: usize,
     held: &mut impl Iterator<Item = (Key, Kept)>,
 ) -> io::Result<Option<(Key, Kept)>> {
     match runs.get_mut(place) {
         Some(run) => run.next(),
         None => Ok(held.next()),
-    }
-}
-
-impl Run {
-    fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
-        let mut length = [0; 4];
-        match self.reader.read_exact(&mut length) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        self.buffer.resize(u32::from_le_bytes(length) as usize, 0);
-        self.reader.read_exact(&mut self.buffer)?;
-        postcard::from_bytes(&self.buffer)
-            .map(Some)
-            .map_err(io::Error::other)
     }
 }

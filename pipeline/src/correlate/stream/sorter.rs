@@ -5,16 +5,15 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::sync::Arc;
+
+use crate::spill::{self, Run};
 
 use super::Event;
 
 /// 32 MiB: events in memory before they are written down.
 const HELD_BYTES_MAX: usize = 32 << 20;
-
-/// Bytes of a run that are read at once.
-const BUFFER_BYTES: usize = 64 << 10;
 
 /// Collects events.
 #[derive(Debug, Default)]
@@ -24,12 +23,6 @@ pub(crate) struct Sorter {
     runs: Vec<File>,
     /// Runs cannot be written: everything stays in memory.
     is_stuck: bool,
-}
-
-/// What a run is read by.
-struct Run {
-    reader: BufReader<File>,
-    buffer: Vec<u8>,
 }
 
 /// An event at the head of a run. Ordered as the stream is, then by run, so that the order is whole.
@@ -58,20 +51,13 @@ impl Sorter {
             self.held.into_iter().for_each(take);
             return Ok(());
         }
-        let mut runs = Vec::new();
-        for mut file in self.runs {
-            file.seek(SeekFrom::Start(0))?;
-            runs.push(Run {
-                reader: BufReader::with_capacity(BUFFER_BYTES, file),
-                buffer: Vec::new(),
-            });
-        }
-        merge(runs, self.held, take)
+        let runs = self.runs.into_iter().map(Run::of);
+        merge(runs.collect::<io::Result<_>>()?, self.held, take)
     }
 
     fn write_run(&mut self) {
         sort(&mut self.held);
-        match write(&self.held) {
+        match spill::write(&self.held) {
             Ok(run) => {
                 self.runs.push(run);
                 self.held.clear();
@@ -94,18 +80,11 @@ fn sort(events: &mut [Event]) {
     events.sort_by(|one, other| key(one).cmp(&key(other)));
 }
 
-fn write(events: &[Event]) -> io::Result<File> {
-    let mut writer = BufWriter::new(tempfile::tempfile()?);
-    for event in events {
-        let bytes = postcard::to_allocvec(event).map_err(io::Error::other)?;
-        let length = u32::try_from(bytes.len()).map_err(io::Error::other)?;
-        writer.write_all(&length.to_le_bytes())?;
-        writer.write_all(&bytes)?;
-    }
-    writer.into_inner().map_err(io::IntoInnerError::into_error)
-}
-
-fn merge(mut runs: Vec<Run>, held: Vec<Event>, take: &mut dyn FnMut(Event)) -> io::Result<()> {
+fn merge(
+    mut runs: Vec<Run<Event>>,
+    held: Vec<Event>,
+    take: &mut dyn FnMut(Event),
+) -> io::Result<()> {
     let in_memory = runs.len();
     let mut held = held.into_iter();
     let mut heads = BinaryHeap::new();
@@ -129,22 +108,6 @@ fn merge(mut runs: Vec<Run>, held: Vec<Event>, take: &mut dyn FnMut(Event)) -> i
         heads.extend(next.map(|event| Reverse(Head { event, run })));
     }
     Ok(())
-}
-
-impl Run {
-    fn next(&mut self) -> io::Result<Option<Event>> {
-        let mut length = [0; 4];
-        match self.reader.read_exact(&mut length) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        self.buffer.resize(u32::from_le_bytes(length) as usize, 0);
-        self.reader.read_exact(&mut self.buffer)?;
-        postcard::from_bytes(&self.buffer)
-            .map(Some)
-            .map_err(io::Error::other)
-    }
 }
 
 impl PartialEq for Head {

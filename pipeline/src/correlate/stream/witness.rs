@@ -49,6 +49,16 @@ pub struct Whole {
     pub sha256: [u8; 32],
 }
 
+impl Whole {
+    /// What an event is as a whole.
+    pub(crate) fn of(raw: &[u8]) -> Self {
+        Self {
+            size: raw.len() as u64,
+            sha256: Sha256::digest(raw).into(),
+        }
+    }
+}
+
 /// What an event that matched some rules is to correlations, its input left open; `None` if it is nothing to them, or cannot be
 /// put in order: it was only received, or has no time.
 pub(crate) fn fed(
@@ -95,10 +105,17 @@ pub(crate) fn slim(raw: &[u8]) -> (Arc<[u8]>, Option<Whole>) {
     if raw.len() <= WHOLE_BYTES_MAX {
         return (raw.into(), None);
     }
-    let mut kept = Vec::with_capacity(WHOLE_BYTES_MAX);
-    kept.push(b'{');
+    let kept = members_of(raw, |_, key, value| {
+        !matches!(key, "requestObject" | "responseObject") && value.len() <= MEMBER_BYTES_MAX
+    });
+    (kept, Some(Whole::of(raw)))
+}
+
+/// The members of an event that `keeps` says yes to, as an object: it is asked with the bytes so far, the key and the value.
+pub(crate) fn members_of(raw: &[u8], keeps: impl Fn(usize, &str, &[u8]) -> bool) -> Arc<[u8]> {
+    let mut kept = vec![b'{'];
     for (key, value) in json::members(raw).flatten() {
-        if matches!(&*key, "requestObject" | "responseObject") || value.len() > MEMBER_BYTES_MAX {
+        if !keeps(kept.len(), &key, value) {
             continue;
         }
         if kept.len() > 1 {
@@ -109,9 +126,5 @@ pub(crate) fn slim(raw: &[u8]) -> (Arc<[u8]>, Option<Whole>) {
         kept.extend(value);
     }
     kept.push(b'}');
-    let whole = Whole {
-        size: raw.len() as u64,
-        sha256: Sha256::digest(raw).into(),
-    };
-    (kept.into(), Some(whole))
+    kept.into()
 }
